@@ -1,0 +1,1 @@
+"""Pecia: a deterministic prompt service."""

@@ -1,0 +1,1 @@
+"""What stays of a render, and proving it again."""

@@ -1,0 +1,187 @@
+"""Text normalisation, RFC 8785 JSON, and digests: the canonical forms that everything hashed goes through."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import orjson
+import rfc8785
+import unicodedata2
+
+from pecia_service.errors import ErrorReason, invalid_field, size_exceeded
+
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+JsonObject: TypeAlias = Mapping[str, JsonValue]
+
+UNICODE_VERSION = "18.0.0"
+"""The Unicode version of the normalisation, the same on every Python."""
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest integer that JSON readers in every language hold exactly (RFC 8785, appendix D)."""
+
+_LINE_END = re.compile("\r\n?")
+_REFUSED = re.compile("[\x00\ud800-\udfff]")
+
+# Case folding is taken from the running Python. Letters that got a folding after Unicode 14 (that of Python
+# 3.11) fold to themselves, so that a newer Python gives the same constraints and hashes.
+_FOLDED_SINCE_UNICODE_15 = frozenset(
+    chr(point)
+    for point in (
+        *(0x1C89, 0xA7CB, 0xA7CC, 0xA7CE, 0xA7D2, 0xA7D4, 0xA7DA, 0xA7DC),
+        *range(0x10D50, 0x10D66),
+        *range(0x16EA0, 0x16EB9),
+    )
+)
+
+# The shortest decimal form that orjson writes differs from ECMAScript's below this and from 2**53 on.
+_ORJSON_EXACT_FROM = 1e-5
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the lower-case hex SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def normalise_text(text: str, field: str) -> str:
+    """Return `text` in NFC with LF line ends and without a leading byte-order mark.
+
+    `field` is the path that an error names. Raises InvalidInputError (TEXT_INVALID) for U+0000 and lone
+    surrogates.
+    """
+    if found := _REFUSED.search(text):
+        what = "U+0000" if found.group() == "\x00" else "a lone surrogate"
+        raise invalid_field(ErrorReason.TEXT_INVALID, field, f"holds {what} at character {found.start()}")
+    if "\r" in text:
+        text = _LINE_END.sub("\n", text)
+    if text.isascii():
+        return text
+    normalised: str = unicodedata2.normalize("NFC", text.removeprefix("\ufeff"))
+    return normalised
+
+
+def casefold(text: str) -> str:
+    """Return `text` case-folded as of Unicode 14, the same on every Python."""
+    if text.isascii():
+        return text.lower()
+    return "".join(
+        character if character in _FOLDED_SINCE_UNICODE_15 else character.casefold() for character in text
+    )
+
+
+def normalise_json(
+    value: JsonValue, field: str, *, max_keys: int, max_depth: int, reason: ErrorReason
+) -> JsonValue:
+    """Return a JSON value with every string normalised, and whole numbers below 2**53 as integers.
+
+    Depth counts nested objects and arrays, the value itself being level 1; keys are counted over all
+    objects. Raises InvalidInputError: TEXT_INVALID, KEY_COLLISION, SIZE_EXCEEDED for keys and depth, and
+    `reason` for numbers that are not finite, integers beyond 2**53 - 1, and values that are not JSON.
+    """
+    return _Normaliser(max_keys, max_depth, reason).visit(value, field, 1)
+
+
+class _Normaliser:
+    """One walk over one value; counts keys as it goes."""
+
+    def __init__(self, max_keys: int, max_depth: int, reason: ErrorReason) -> None:
+        self._max_keys = max_keys
+        self._max_depth = max_depth
+        self._reason = reason
+        self._keys = 0
+
+    def visit(self, value: JsonValue, field: str, depth: int) -> JsonValue:
+        if isinstance(value, str):
+            return normalise_text(value, field)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            if abs(value) > MAX_SAFE_INTEGER:
+                raise invalid_field(
+                    self._reason, field, "is an integer beyond 2**53 - 1; give it as a string"
+                )
+            return value
+        if isinstance(value, float):
+            return self._number(value, field)
+        if not isinstance(value, Mapping | Sequence):
+            raise invalid_field(
+                self._reason,
+                field,
+                f"is a {type(value).__name__}, which JSON does not have; quote it as text",
+            )
+        if depth > self._max_depth:
+            raise size_exceeded(field, "levels or more", depth, self._max_depth)
+        if isinstance(value, Mapping):
+            return self._object(value, field, depth)
+        return [self.visit(item, f"{field}[{index}]", depth + 1) for index, item in enumerate(value)]
+
+    def _number(self, value: float, field: str) -> int | float:
+        if not math.isfinite(value):
+            raise invalid_field(self._reason, field, "is NaN or infinite, which JSON does not have")
+        return int(value) if value.is_integer() and abs(value) <= MAX_SAFE_INTEGER else value
+
+    def _object(self, value: Mapping[str, JsonValue], field: str, depth: int) -> dict[str, JsonValue]:
+        self._keys += len(value)
+        if self._keys > self._max_keys:
+            raise size_exceeded(field, "keys or more", self._keys, self._max_keys)
+        result: dict[str, JsonValue] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise invalid_field(self._reason, field, "has a key that is not text; quote it")
+            name = normalise_text(key, field)
+            if name in result:
+                raise invalid_field(
+                    ErrorReason.KEY_COLLISION, field, "has two keys that are equal after normalisation"
+                )
+            result[name] = self.visit(item, f"{field}.{name}", depth + 1)
+        return result
+
+
+def canonical_json(value: JsonValue) -> bytes:
+    """Return the RFC 8785 (JCS) form of a JSON value, in UTF-8.
+
+    orjson writes what it writes exactly as the RFC says; the rfc8785 package writes the rest: keys beyond
+    the BMP, fractions below 1e-5, and magnitudes from 2**53 on. Raises ValueError for what RFC 8785 forbids:
+    NaN, infinities, integers beyond 2**53 - 1, lone surrogates.
+    """
+    try:
+        return orjson.dumps(_for_orjson(value), option=orjson.OPT_SORT_KEYS)
+    except (_NotExactError, orjson.JSONEncodeError):
+        try:
+            return rfc8785.dumps(value)
+        except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+            raise ValueError(f"RFC 8785 has no form for this value: {error}") from error
+
+
+class _NotExactError(Exception):
+    """The value holds something that orjson writes otherwise than RFC 8785."""
+
+
+def _for_orjson(value: JsonValue) -> JsonValue:
+    """Copy a value with whole floats as integers; raise _NotExactError where orjson is not exact."""
+    if isinstance(value, str) or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_SAFE_INTEGER:
+            raise _NotExactError
+        return value
+    if isinstance(value, float):
+        magnitude = abs(value)
+        if not magnitude <= MAX_SAFE_INTEGER:
+            raise _NotExactError
+        if value.is_integer():
+            return int(value)
+        if magnitude < _ORJSON_EXACT_FROM:
+            raise _NotExactError
+        return value
+    if isinstance(value, Mapping):
+        copy: dict[str, JsonValue] = {}
+        for key, item in value.items():
+            if not key.isascii() and max(key) > "\uffff":
+                raise _NotExactError
+            copy[key] = _for_orjson(item)
+        return copy
+    return [_for_orjson(item) for item in value]

@@ -1,0 +1,1 @@
+"""The `pecia` command line."""

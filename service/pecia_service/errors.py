@@ -1,0 +1,194 @@
+"""One base for every error that a caller can see, and the catalogue of their reasons."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ErrorReason(enum.Enum):
+    """Why a request failed; names (without prefix) and numbers are those of `pecia.v1.ErrorReason`."""
+
+    REQUEST_MALFORMED = enum.auto()
+    FIELD_INVALID = enum.auto()
+    IDENTIFIER_INVALID = enum.auto()
+    SEMVER_INVALID = enum.auto()
+    TEXT_INVALID = enum.auto()
+    SIZE_EXCEEDED = enum.auto()
+    PAYLOAD_INVALID = enum.auto()
+    PAYLOAD_UNKNOWN_FIELDS = enum.auto()
+    KEY_COLLISION = enum.auto()
+    TEMPLATE_SYNTAX = enum.auto()
+    CONSTRAINTS_INVALID = enum.auto()
+    PAGE_TOKEN_INVALID = enum.auto()
+    TEMPLATE_NOT_FOUND = enum.auto()
+    BUNDLE_NOT_FOUND = enum.auto()
+    LABEL_NOT_FOUND = enum.auto()
+    AUDIT_RECORD_NOT_FOUND = enum.auto()
+    TEMPLATE_ALREADY_EXISTS = enum.auto()
+    BUNDLE_ALREADY_EXISTS = enum.auto()
+    REQUEST_ID_REUSED = enum.auto()
+    ETAG_MISMATCH = enum.auto()
+    TEMPLATE_REFERENCE_MISSING = enum.auto()
+    PLACEHOLDER_UNRESOLVED = enum.auto()
+    BUNDLE_UNSUPPORTED_MODEL = enum.auto()
+    PROMPT_TOO_LARGE = enum.auto()
+    LABEL_HISTORY_EXHAUSTED = enum.auto()
+    AUDIT_DISABLED = enum.auto()
+    PIECE_DAMAGED = enum.auto()
+    STORAGE_UNAVAILABLE = enum.auto()
+    AUDIT_RECORD_PENDING = enum.auto()
+    INTERNAL_FAULT = enum.auto()
+
+
+class Kind(enum.Enum):
+    """The family of an error; each is one gRPC status, named alike."""
+
+    INVALID_ARGUMENT = enum.auto()
+    NOT_FOUND = enum.auto()
+    ALREADY_EXISTS = enum.auto()
+    ABORTED = enum.auto()
+    FAILED_PRECONDITION = enum.auto()
+    DATA_LOSS = enum.auto()
+    UNAVAILABLE = enum.auto()
+    INTERNAL = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One bad field: its path from the request's top, and what to do about it."""
+
+    field: str
+    description: str
+
+
+class Error(Exception):
+    """An error with a reason, metadata for machines, and a message that says what to do.
+
+    `metadata` holds names, paths, limits and sizes, never text of a payload or prompt. `retry_after` is in
+    seconds and set only where the same request may succeed later.
+    """
+
+    kind: ClassVar[Kind] = Kind.INTERNAL
+
+    def __init__(
+        self,
+        reason: ErrorReason,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: Sequence[FieldViolation] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.violations = tuple(violations)
+        self.retry_after = retry_after
+
+
+class InvalidInputError(Error):
+    """The request is wrong whatever the state of the service."""
+
+    kind = Kind.INVALID_ARGUMENT
+
+
+class NotFoundError(Error):
+    """A named thing does not exist."""
+
+    kind = Kind.NOT_FOUND
+
+
+class AlreadyExistsError(Error):
+    """A name is taken by something else."""
+
+    kind = Kind.ALREADY_EXISTS
+
+
+class AbortedError(Error):
+    """Somebody else was faster; read again and decide anew."""
+
+    kind = Kind.ABORTED
+
+
+class PreconditionError(Error):
+    """The request is well-formed, but the state of the pieces does not allow it."""
+
+    kind = Kind.FAILED_PRECONDITION
+
+
+class DataLossError(Error):
+    """Something stored is not what was stored."""
+
+    kind = Kind.DATA_LOSS
+
+
+class UnavailableError(Error):
+    """Try again after `retry_after` seconds."""
+
+    kind = Kind.UNAVAILABLE
+
+
+class InternalError(Error):
+    """A fault of the service."""
+
+    kind = Kind.INTERNAL
+
+
+def invalid_field(reason: ErrorReason, field: str, description: str, **metadata: str) -> InvalidInputError:
+    """Make the error for one bad field; `metadata` is added to the field's path."""
+    return InvalidInputError(
+        reason,
+        f"{field}: {description}",
+        metadata={"field": field, **metadata},
+        violations=[FieldViolation(field, description)],
+    )
+
+
+def size_exceeded(field: str, what: str, size: int, limit: int) -> InvalidInputError:
+    """Make the error for something larger than its limit; `what` names the unit, as in "bytes"."""
+    return invalid_field(
+        ErrorReason.SIZE_EXCEEDED,
+        field,
+        f"has {size} {what}; at most {limit} are allowed",
+        size=str(size),
+        limit=str(limit),
+    )
+
+
+class Findings:
+    """Gather several input errors, so that a caller sees all of them at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[InvalidInputError] = []
+
+    def add(self, error: InvalidInputError) -> None:
+        """Keep one more error."""
+        self._errors.append(error)
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Keep an InvalidInputError that the block raises, and go on after the block."""
+        try:
+            yield
+        except InvalidInputError as error:
+            self.add(error)
+
+    def raise_if_any(self) -> None:
+        """Raise the first error's reason with the violations of all; return when there are none."""
+        if not self._errors:
+            return
+        first = self._errors[0]
+        if len(self._errors) == 1:
+            raise first
+        violations = [violation for error in self._errors for violation in error.violations]
+        raise InvalidInputError(
+            first.reason,
+            f"{first.message} (and {len(violations) - 1} more)",
+            metadata=first.metadata,
+            violations=violations,
+        )

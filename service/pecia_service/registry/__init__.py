@@ -1,0 +1,1 @@
+"""Templates, bundles and labels: the immutable pieces and the names that move over them."""

@@ -1,0 +1,21 @@
+"""Templates, bundles and labels as the domain knows them: normalised, hashed, immutable."""
+
+from pecia_service.registry.model.bundle import Bundle, compute_bundle_hash, damaged_bundle
+from pecia_service.registry.model.common import Role, Slot, TemplateRef, check_adapter_version
+from pecia_service.registry.model.label import Label, LabelAction, LabelEvent
+from pecia_service.registry.model.template import Template, damaged_template
+
+__all__ = [
+    "Bundle",
+    "Label",
+    "LabelAction",
+    "LabelEvent",
+    "Role",
+    "Slot",
+    "Template",
+    "TemplateRef",
+    "check_adapter_version",
+    "compute_bundle_hash",
+    "damaged_bundle",
+    "damaged_template",
+]

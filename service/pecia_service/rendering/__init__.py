@@ -1,0 +1,1 @@
+"""From a bundle and a payload to a prompt and its receipt."""

@@ -1,0 +1,137 @@
+"""What a render works on and what it gives: resolved bundles, parts, results, receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pecia_service.errors import ErrorReason, PreconditionError
+from pecia_service.registry.constraints import Constraints
+from pecia_service.registry.model import (
+    Bundle,
+    Role,
+    Slot,
+    Template,
+    TemplateRef,
+    compute_bundle_hash,
+    damaged_bundle,
+)
+from pecia_service.registry.placeholders import Placeholder
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadPath:
+    """A path that a bundle's templates read; `required` when one placeholder for it has no default."""
+
+    path: str
+    slots: tuple[Slot, ...]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedBundle:
+    """A bundle with its four templates, ready to render; make it with `resolve`."""
+
+    bundle: Bundle
+    templates: Mapping[Slot, Template]
+    bundle_hash: str
+    constraints: Constraints
+    constraints_text: str
+    weight: int
+
+    @classmethod
+    def resolve(cls, bundle: Bundle, found: Mapping[TemplateRef, Template]) -> ResolvedBundle:
+        """Put a bundle and its templates together, in assembly order.
+
+        Raises PreconditionError (TEMPLATE_REFERENCE_MISSING) for a slot whose template is not in `found`, and
+        DataLossError (PIECE_DAMAGED) when the bundle was stored under another bundle_hash.
+        """
+        templates: dict[Slot, Template] = {}
+        for slot, ref in bundle.slots.items():
+            if ref not in found:
+                raise missing_reference(slot, ref)
+            templates[slot] = found[ref]
+        bundle_hash = compute_bundle_hash(bundle, templates)
+        if bundle.stored_bundle_hash not in (None, bundle_hash):
+            raise damaged_bundle(bundle.bundle_id, bundle.semver, "bundle_hash")
+        constraints = Constraints.merge(template.constraints for template in templates.values())
+        return cls(
+            bundle,
+            templates,
+            bundle_hash,
+            constraints,
+            constraints.canonical.decode(),
+            weight=sum(template.weight for template in templates.values()) + len(constraints.canonical),
+        )
+
+    def payload_paths(self) -> list[PayloadPath]:
+        """Return what the templates read from a payload, ordered by path."""
+        slots: dict[str, list[Slot]] = {}
+        required: set[str] = set()
+        for slot, template in self.templates.items():
+            for segment in template.segments:
+                if not isinstance(segment, Placeholder) or segment.path[0] == "constraints":
+                    continue
+                readers = slots.setdefault(segment.dotted, [])
+                if slot not in readers:
+                    readers.append(slot)
+                if segment.default is None:
+                    required.add(segment.dotted)
+        return [PayloadPath(path, tuple(slots[path]), path in required) for path in sorted(slots)]
+
+
+def missing_reference(slot: Slot, ref: TemplateRef) -> PreconditionError:
+    """Make the error for a slot that names a template version that does not exist."""
+    return PreconditionError(
+        ErrorReason.TEMPLATE_REFERENCE_MISSING,
+        f"slot {slot.value} names template {ref}, which does not exist; "
+        "publish it first, or correct the reference",
+        metadata={"slot": slot.value, "template_id": ref.template_id, "semver": ref.semver},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """The text that one slot gave."""
+
+    slot: Slot
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """A prompt and its hashes; the same for the same bundle and payload, always.
+
+    The prompt is the parts' texts joined by two line feeds.
+    """
+
+    prompt: str
+    parts: tuple[PromptPart, ...]
+    prompt_hash: str
+    payload_hash: str
+    resolved: ResolvedBundle
+    renderer_version: str
+
+    @property
+    def bundle_hash(self) -> str:
+        """The identity of what was rendered."""
+        return self.resolved.bundle_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was rendered, for the caller to keep.
+
+    `render_id` is a UUIDv7, empty when nothing is recorded; `created_at` is in microseconds since the epoch.
+    """
+
+    render_id: str
+    prompt_hash: str
+    bundle_hash: str
+    payload_hash: str
+    bundle_id: str
+    semver: str
+    renderer_version: str
+    adapter_version: str
+    created_at: int

@@ -1,0 +1,170 @@
+"""The derived payload: the only caller data that a prompt is made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from pecia_service.canonical import (
+    JsonObject,
+    JsonValue,
+    canonical_json,
+    normalise_json,
+    normalise_text,
+    sha256_hex,
+)
+from pecia_service.errors import ErrorReason, Findings, InvalidInputError, invalid_field, size_exceeded
+
+MAX_TRAIT_KEYS = 256
+MAX_TRAIT_DEPTH = 8
+MAX_TRAITS_BYTES = 65_536
+MAX_TASK_BYTES = 65_536
+
+FIELDS: Final = ("activity_level", "semantic_traits", "stress", "task")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A normalised payload with its canonical form.
+
+    `canonical` is RFC 8785 JSON in UTF-8 and `payload_hash` its SHA-256. Levels are from 0 to 1.
+    """
+
+    semantic_traits: JsonObject
+    activity_level: float
+    stress: float
+    task: str
+    canonical: bytes
+    payload_hash: str
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        semantic_traits: JsonObject | None,
+        activity_level: float | None,
+        stress: float | None,
+        task: str | None,
+        field: str = "payload",
+    ) -> Payload:
+        """Normalise and check the four fields; None means that a field is missing.
+
+        Raises InvalidInputError with all that is wrong: PAYLOAD_INVALID, SIZE_EXCEEDED, TEXT_INVALID,
+        KEY_COLLISION; `field` is the path of the payload that errors name.
+        """
+        findings = Findings()
+        traits: JsonObject = {}
+        text = ""
+        with findings.gather():
+            traits = _traits(semantic_traits, f"{field}.semantic_traits")
+        for name, level in (("activity_level", activity_level), ("stress", stress)):
+            with findings.gather():
+                _check_level(level, f"{field}.{name}")
+        with findings.gather():
+            text = _task(task, f"{field}.task")
+        findings.raise_if_any()
+        assert activity_level is not None
+        assert stress is not None
+        return cls._make(traits, activity_level, stress, text)
+
+    @classmethod
+    def restore(cls, canonical: bytes) -> Payload | None:
+        """Read a payload back from its canonical form, or answer None if it can't be one.
+
+        Nothing is normalised again, so that the hash tells whether it is the payload that was stored.
+        """
+        try:
+            value = orjson.loads(canonical)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(value, dict) or tuple(sorted(value)) != FIELDS:
+            return None
+        traits, task = value["semantic_traits"], value["task"]
+        levels = value["activity_level"], value["stress"]
+        if not isinstance(traits, dict) or not isinstance(task, str):
+            return None
+        try:
+            for level in levels:
+                _check_level(level, "")
+        except InvalidInputError:
+            return None
+        try:
+            payload = cls._make(traits, *levels, task)
+        except ValueError:
+            return None
+        return payload
+
+    @classmethod
+    def _make(cls, traits: JsonObject, activity_level: float, stress: float, task: str) -> Payload:
+        canonical = canonical_json(
+            {"activity_level": activity_level, "semantic_traits": traits, "stress": stress, "task": task}
+        )
+        return cls(traits, activity_level, stress, task, canonical, sha256_hex(canonical))
+
+    def find(self, path: tuple[str, ...]) -> JsonValue:
+        """Return what a template's path names; raises KeyError if it is missing (None is null)."""
+        match path:
+            case ("task",):
+                return self.task
+            case ("activity_level",):
+                return self.activity_level
+            case ("stress",):
+                return self.stress
+            case ("semantic_traits", *keys):
+                value: JsonValue = self.semantic_traits
+                for key in keys:
+                    if not isinstance(value, Mapping):
+                        raise KeyError(key)
+                    value = value[key]
+                return value
+        raise KeyError(path)
+
+
+def _missing(field: str) -> InvalidInputError:
+    return invalid_field(
+        ErrorReason.PAYLOAD_INVALID, field, f"is missing; all of {', '.join(FIELDS)} are required"
+    )
+
+
+def _traits(value: JsonObject | None, field: str) -> JsonObject:
+    if value is None:
+        raise _missing(field)
+    if not isinstance(value, Mapping):
+        raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a JSON object")
+    traits = normalise_json(
+        value,
+        field,
+        max_keys=MAX_TRAIT_KEYS,
+        max_depth=MAX_TRAIT_DEPTH,
+        reason=ErrorReason.PAYLOAD_INVALID,
+    )
+    assert isinstance(traits, Mapping)
+    size = len(canonical_json(traits))
+    if size > MAX_TRAITS_BYTES:
+        raise size_exceeded(field, "bytes of canonical JSON", size, MAX_TRAITS_BYTES)
+    return traits
+
+
+def _check_level(value: float | None, field: str) -> None:
+    if value is None:
+        raise _missing(field)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a number from 0 to 1")
+    if not math.isfinite(value) or not 0 <= value <= 1:
+        raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a number from 0 to 1")
+
+
+def _task(value: str | None, field: str) -> str:
+    if value is None:
+        raise _missing(field)
+    if not isinstance(value, str):
+        raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be text")
+    text = normalise_text(value, field)
+    size = len(text.encode())
+    if size > MAX_TASK_BYTES:
+        raise size_exceeded(field, "bytes", size, MAX_TASK_BYTES)
+    return text

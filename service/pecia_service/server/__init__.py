@@ -1,0 +1,1 @@
+"""The gRPC edge: servicers, converters and interceptors that translate and delegate."""
