@@ -1,0 +1,50 @@
+"""Say how channels to a Pecia server are set up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+DEFAULT_TIMEOUT = 10.0
+
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# gRPC servers drop clients that ping more often than every five minutes unless told otherwise.
+_KEEPALIVE_TIME_MS = 330_000
+_KEEPALIVE_TIMEOUT_MS = 20_000
+_LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
+
+# Every RPC of the contract is idempotent or made so by a request_id, so all may be retried.
+_SERVICE_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "pecia.v1.RegistryService"}, {"service": "pecia.v1.PromptService"}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+ChannelOptions = Sequence[tuple[str, str | int]]
+
+
+def channel_options(target: str, overrides: ChannelOptions = ()) -> list[tuple[str, str | int]]:
+    """Give the options of a channel to `target`; an override replaces the option of the same name."""
+    options: dict[str, str | int] = {
+        "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
+        "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
+        "grpc.keepalive_time_ms": _KEEPALIVE_TIME_MS,
+        "grpc.keepalive_timeout_ms": _KEEPALIVE_TIMEOUT_MS,
+        "grpc.service_config": _SERVICE_CONFIG,
+    }
+    if target.startswith(_LOOPBACK):
+        # A proxy named in the environment cannot reach this machine's own loopback.
+        options["grpc.enable_http_proxy"] = 0
+    return list((options | dict(overrides)).items())

@@ -1,0 +1,62 @@
+"""The client for programs that do without asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from pecia_client.calls import Calls
+from pecia_client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, ChannelOptions, channel_options
+from pecia_client.prompts import PromptCalls
+from pecia_client.registry import RegistryCalls
+from pecia_client.requests import random_request_id
+
+
+class Client(RegistryCalls, PromptCalls):
+    """Talk to a Pecia server with blocking calls; make one client and share it between threads.
+
+    A call that finds the server unavailable is tried up to four times. Close it, or
+    use it in `with`.
+
+    Attributes:
+        channel: The gRPC channel, for what is beyond Pecia's contract, such as health checks.
+
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        options: ChannelOptions = (),
+        new_request_id: Callable[[], str] = random_request_id,
+    ) -> None:
+        """Open a channel; it connects with the first call.
+
+        Args:
+            target: Host and port.
+            timeout: Seconds that a call may take with its retries, unless it says otherwise; None means
+                for ever. Streams have a deadline only when a call gives one.
+            options: gRPC channel options that are added to or replace the client's own.
+            new_request_id: Makes the UUID under which a label mutation is safe to retry.
+
+        """
+        self.channel = grpc.insecure_channel(target, options=channel_options(target, options))
+        calls = Calls(timeout)
+        RegistryCalls.__init__(self, self.channel, calls, new_request_id)
+        PromptCalls.__init__(self, self.channel, calls)
+
+    def close(self) -> None:
+        """Close the channel; calls that still run are cancelled."""
+        self.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
