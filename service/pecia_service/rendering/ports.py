@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Protocol, TypeAlias
 
 from pecia_service.registry.model import Bundle, Template, TemplateRef
-from pecia_service.rendering.model import Receipt, RenderResult
+from pecia_service.rendering.model import Receipt, RenderResult, ResolvedBundle
 from pecia_service.rendering.payload import Payload
 
 
@@ -27,6 +27,25 @@ class TemplateSource(Protocol):
 
     async def get_templates(self, refs: Collection[TemplateRef]) -> Mapping[TemplateRef, Template]:
         """Return those of the templates that exist, in one go; raises DataLossError (PIECE_DAMAGED)."""
+        ...
+
+
+class LabelSource(Protocol):
+    """Tells where labels point. A source belongs to one tenant."""
+
+    async def get_labelled(self, bundle_id: str, label: str) -> Bundle:
+        """Return the bundle that a label points to; raises NotFoundError (LABEL_NOT_FOUND)."""
+        ...
+
+
+LoadResolved: TypeAlias = Callable[[], Awaitable[ResolvedBundle]]
+
+
+class ResolvedCache(Protocol):
+    """Keeps resolved bundles by exact version. A cache belongs to one tenant."""
+
+    async def get(self, bundle_id: str, semver: str, load: LoadResolved) -> ResolvedBundle:
+        """Return what is kept, or load and keep it, once for all who ask meanwhile."""
         ...
 
 
