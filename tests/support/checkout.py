@@ -1,0 +1,23 @@
+"""Where things are in this checkout, and which files belong to it."""
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SERVICE: Final = ROOT / "service"
+GENERATED: Final = ROOT / "generated"
+
+
+def repository_files() -> list[Path]:
+    """Return the files that are committed or could be, relative to the root, in order."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    names = {Path(name) for name in listing.stdout.split("\0") if name}
+    # A file that was just deleted is listed until the deletion is committed.
+    return sorted(name for name in names if (ROOT / name).exists())
