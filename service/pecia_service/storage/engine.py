@@ -1,0 +1,300 @@
+"""The database: pooled connections, single reads, and transactions that are retried and never leaked."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy import URL, AdaptedConnection, Connection, Executable, Row, event, literal, select
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pecia_service.storage.failures import is_conflict, is_disconnect, translated, unavailable
+from pecia_service.storage.url import DatabaseUrl, EngineKind
+
+T = TypeVar("T")
+
+MAX_ATTEMPTS = 8
+"""How often a transaction is tried before its conflict is an error."""
+
+_FIRST_DELAY_SECONDS = 0.01
+_LONGEST_DELAY_SECONDS = 0.5
+
+_WRITES = "pecia_writes"
+
+
+class Database:
+    """A database and its pool of connections; make it with `open`. It belongs to one event loop."""
+
+    def __init__(
+        self,
+        url: DatabaseUrl,
+        engine: AsyncEngine,
+        *,
+        reading: AsyncEngine,
+        statement_timeout: float,
+        jitter: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.url = url
+        self._engine = engine
+        self._reading = reading
+        self._statement_timeout = statement_timeout
+        self._jitter = jitter
+        self._sleep = sleep
+        # SQLite has one writer at a time. Waiting here is fair; waiting in SQLite is polling.
+        self._turn = asyncio.Lock() if url.kind is EngineKind.SQLITE else None
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        pool_size: int = 10,
+        connect_timeout: float = 5.0,
+        statement_timeout: float = 10.0,
+        statement_cache_size: int = 100,
+        jitter: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Database:
+        """Make a database from its URL (see `DatabaseUrl.parse`); nothing is connected yet.
+
+        At most `pool_size` connections are open at once. Getting one takes at most `connect_timeout` seconds,
+        and a statement of PostgreSQL, or SQLite's wait for another process, `statement_timeout`.
+        `statement_cache_size` bounds the prepared statements that a connection of PostgreSQL keeps; 0 suits a
+        pooler that gives each transaction another server connection, such as PgBouncer. `jitter` gives
+        numbers from 0 to 1. Raises ValueError for a URL that names no supported engine.
+        """
+        parsed = DatabaseUrl.parse(url)
+        if parsed.kind is EngineKind.SQLITE:
+            engine = _open_sqlite(parsed, pool_size, connect_timeout, statement_timeout)
+            reading = engine
+        else:
+            engine = _open_postgresql(
+                parsed, pool_size, connect_timeout, statement_timeout, statement_cache_size
+            )
+            # Without BEGIN and ROLLBACK a read is one round trip. A transaction pooler needs them: only in a
+            # transaction do the preparing and the executing of a statement meet the same server.
+            reading = (
+                engine.execution_options(isolation_level="AUTOCOMMIT") if statement_cache_size else engine
+            )
+        return cls(
+            parsed,
+            engine,
+            reading=reading,
+            statement_timeout=statement_timeout,
+            jitter=jitter,
+            sleep=sleep,
+        )
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """SQLAlchemy's engine, for its events and its pool."""
+        return self._engine
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for reads. Each statement stands alone: there is no common snapshot.
+
+        Raises UnavailableError (STORAGE_UNAVAILABLE), also from within the block.
+        """
+        with translated():
+            async with self._connection(self._reading) as connection:
+                yield connection
+
+    async def fetch(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run one reading statement and return its rows; once more if its connection turns out to be gone.
+
+        Raises UnavailableError (STORAGE_UNAVAILABLE).
+        """
+        with translated():
+            try:
+                return await self._fetch(statement)
+            except DBAPIError as error:
+                if not is_disconnect(error):
+                    raise
+            return await self._fetch(statement)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction, commit, and return its result; an exception rolls back.
+
+        On a conflict with another transaction `work` runs again from its start, so it must do nothing but
+        use the connection. On SQLite one such transaction runs at a time. A cancellation during the commit
+        takes effect after it. Raises UnavailableError (STORAGE_UNAVAILABLE), after which the transaction
+        may or may not have been committed.
+        """
+        for attempt in itertools.count(1):
+            with translated():
+                try:
+                    return await self._transact(work)
+                except DBAPIError as error:
+                    if not is_conflict(error):
+                        raise
+                    if attempt == MAX_ATTEMPTS:
+                        raise unavailable() from error
+            await self._back_off(attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def ping(self) -> None:
+        """Ask the database for an answer; raises UnavailableError (STORAGE_UNAVAILABLE)."""
+        await self.fetch(select(literal(1)))
+
+    async def dispose(self) -> None:
+        """Close all connections that are not in use."""
+        await self._engine.dispose()
+
+    async def _fetch(self, statement: Executable) -> Sequence[Row[Any]]:
+        async with self._connection(self._reading) as connection:
+            return (await connection.execute(statement)).all()
+
+    async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._one_writer(), self._connection(self._engine) as connection:
+            await connection.execution_options(**{_WRITES: True})
+            await connection.begin()
+            result = await work(connection)
+            await _finish(connection.commit())
+            return result
+
+    @asynccontextmanager
+    async def _one_writer(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        async with asyncio.timeout(self._statement_timeout):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        connection = await self._connect(engine)
+        try:
+            yield connection
+        except TimeoutError:
+            await _abandon(connection)
+            raise
+        finally:
+            await _finish(connection.close())
+
+    async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
+        """Take a connection from the pool; wait while another process turns a new SQLite file to WAL."""
+        for attempt in itertools.count(1):
+            with translated(connecting=True):
+                try:
+                    return await engine.connect()
+                except DBAPIError as error:
+                    if not is_conflict(error) or attempt == MAX_ATTEMPTS:
+                        raise
+            await self._back_off(attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _back_off(self, attempt: int) -> None:
+        longest = min(_FIRST_DELAY_SECONDS * 2**attempt, _LONGEST_DELAY_SECONDS)
+        await self._sleep(longest * (0.5 + self._jitter() / 2))
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end whatever happens to the caller, and only then let a cancellation through."""
+    task = asyncio.create_task(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    failure = task.exception()
+    if cancellation is not None:
+        raise cancellation
+    if failure is not None:
+        raise failure
+
+
+async def _abandon(connection: AsyncConnection) -> None:
+    """Throw away a connection that did not answer in time, and ask it nothing more."""
+    if not connection.invalidated:
+        driver = (await connection.get_raw_connection()).driver_connection
+        if isinstance(driver, asyncpg.Connection):
+            driver.terminate()
+        await connection.invalidate()
+
+
+def _open_sqlite(
+    url: DatabaseUrl, pool_size: int, connect_timeout: float, statement_timeout: float
+) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=url.location),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=connect_timeout,
+        connect_args={"timeout": statement_timeout},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: AsyncAdapt_aiosqlite_connection, _: object) -> None:
+        # Python's own transaction control begins too late and never with IMMEDIATE.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # Asking first needs no lock, and the mode stays with the file.
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() != ("wal",):
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later can't be retried inside SQLite, and fails at once.
+        if connection.get_execution_options().get(_WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _unnamed() -> str:
+    return ""
+
+
+def _open_postgresql(
+    url: DatabaseUrl,
+    pool_size: int,
+    connect_timeout: float,
+    statement_timeout: float,
+    statement_cache_size: int,
+) -> AsyncEngine:
+    async def connect() -> object:
+        # asyncpg reads the URL itself: sslmode, several hosts and libpq's other parameters are its business.
+        return await asyncpg.connect(
+            url.location,
+            timeout=connect_timeout,
+            command_timeout=statement_timeout,
+            statement_cache_size=statement_cache_size,
+        )
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=connect_timeout,
+        connect_args={
+            "async_creator_fn": connect,
+            "prepared_statement_cache_size": statement_cache_size,
+            # Names last as long as a server's connection; a pooler would let them meet.
+            "prepared_statement_name_func": None if statement_cache_size else _unnamed,
+        },
+    )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def replace_if_closed(connection: AdaptedConnection, *_: object) -> None:
+        # The event loop has already read the end of the stream, so that no statement is needed to know.
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
+
+    return engine

@@ -1,0 +1,103 @@
+"""Which failures of a database are its own, which are conflicts worth another try, and which are faults."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from pecia_service.errors import ErrorReason, UnavailableError
+
+RETRY_AFTER_SECONDS = 1.0
+
+# Serialization failure and deadlock: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
+_CONFLICTS = frozenset({"40001", "40P01"})
+
+# Connection, resources, operator intervention (which holds query cancellation), the system around PostgreSQL,
+# rolled-back transactions; of other classes: a lock that was not to be had, a database that became a replica.
+_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "40"})
+_UNAVAILABLE_STATES = frozenset({"55P03", "25006"})
+
+_SQLITE_CONFLICTS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_SQLITE_UNAVAILABLE = _SQLITE_CONFLICTS | {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+# Extended result codes have the primary one in their lowest byte: https://sqlite.org/rescode.html
+_SQLITE_PRIMARY = 0xFF
+
+
+def unavailable() -> UnavailableError:
+    """Make the error for a database that does not answer."""
+    return UnavailableError(
+        ErrorReason.STORAGE_UNAVAILABLE,
+        "the database does not answer; try again",
+        retry_after=RETRY_AFTER_SECONDS,
+    )
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Tell whether a transaction failed only because of another one, so that it may succeed when repeated."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return (
+        _state(error) in _CONFLICTS or _sqlite_code(error) in _SQLITE_CONFLICTS or _is_stale_statement(error)
+    )
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Tell whether a statement failed only because its connection was gone, or had a statement gone stale."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or _is_stale_statement(error))
+
+
+@contextmanager
+def translated(*, connecting: bool = False) -> Iterator[None]:
+    """Raise UnavailableError (STORAGE_UNAVAILABLE) for what a database or its network did wrong.
+
+    While `connecting` every failure is of that kind. Otherwise a statement that the database refuses is a
+    fault of the code and passes as it is.
+    """
+    try:
+        yield
+    except (OSError, PoolTimeoutError) as error:
+        # asyncpg reports its time limits and broken sockets as they are; TimeoutError is an OSError.
+        raise unavailable() from error
+    except DBAPIError as error:
+        if connecting or _is_unavailable(error):
+            raise unavailable() from error
+        raise
+
+
+def _is_unavailable(error: DBAPIError) -> bool:
+    state = _state(error)
+    return (
+        error.connection_invalidated
+        or state[:2] in _UNAVAILABLE_CLASSES
+        or state in _UNAVAILABLE_STATES
+        or _sqlite_code(error) in _SQLITE_UNAVAILABLE
+        or _is_stale_statement(error)
+    )
+
+
+def _state(error: DBAPIError) -> str:
+    """Return the SQLSTATE, or "" where the driver has none."""
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state or ""
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    """Return SQLite's primary result code, or None for another engine's error."""
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    return None if code is None else code & _SQLITE_PRIMARY
+
+
+def _is_stale_statement(error: DBAPIError) -> bool:
+    """Tell whether a prepared statement was older than the schema; SQLAlchemy prepares it anew."""
+    return type(error.orig).__name__ == "InvalidCachedStatementError"

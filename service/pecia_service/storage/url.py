@@ -1,0 +1,67 @@
+"""Database URLs: which engine they name, what the driver gets, and what a log may show."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+_FORMS = "give sqlite:///path/to/file or postgresql://user:password@host:port/database"
+
+
+class EngineKind(enum.Enum):
+    """A supported database engine; the value is SQLAlchemy's name of its dialect."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A parsed database URL.
+
+    `location` is the file of SQLite, and of PostgreSQL the whole libpq-style URL with its secrets, which
+    `str` and `repr` never show.
+    """
+
+    kind: EngineKind
+    location: str
+
+    @classmethod
+    def parse(cls, url: str) -> DatabaseUrl:
+        """Read `sqlite:///path`, `postgresql://…` or `postgres://…`; raises ValueError for anything else.
+
+        A SQLAlchemy driver name (`postgresql+asyncpg`) is accepted and ignored. Databases in memory are
+        refused: each connection would have its own.
+        """
+        scheme, separator, rest = url.partition("://")
+        match scheme.partition("+")[0]:
+            case "sqlite" if separator:
+                return cls(EngineKind.SQLITE, _sqlite_file(rest))
+            case "postgresql" | "postgres" if separator:
+                return cls(EngineKind.POSTGRESQL, f"postgresql://{rest}")
+        raise ValueError(f"the database URL has an unknown scheme; {_FORMS}")
+
+    def __str__(self) -> str:
+        if self.kind is EngineKind.SQLITE:
+            return f"sqlite:///{self.location}"
+        parts = urlsplit(self.location)
+        userinfo, at, hosts = parts.netloc.rpartition("@")
+        user, colon, _ = userinfo.partition(":")
+        shown = f"{user}{':***' if colon else ''}{at}{hosts}"
+        # The query goes too: libpq takes passwords there as well.
+        return urlunsplit((parts.scheme, shown, parts.path, "", ""))
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({str(self)!r})"
+
+
+def _sqlite_file(rest: str) -> str:
+    if not rest.startswith("/"):
+        raise ValueError(f"a SQLite URL has three slashes and a path; {_FORMS}")
+    path = rest.removeprefix("/")
+    if not path or ":memory:" in path or path.startswith("file:"):
+        raise ValueError("a SQLite database needs a file of its own: give sqlite:///path/to/file")
+    if "?" in path or "#" in path:
+        raise ValueError("a SQLite URL takes no options: give sqlite:///path/to/file")
+    return path
