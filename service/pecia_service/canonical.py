@@ -23,17 +23,22 @@ UNICODE_VERSION = "18.0.0"
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that JSON readers in every language hold exactly (RFC 8785, appendix D)."""
 
+# Python counts these as sequences of integers; JSON has nothing like them.
+_BINARY = (bytes, bytearray, memoryview)
+
 _LINE_END = re.compile("\r\n?")
 _REFUSED = re.compile("[\x00\ud800-\udfff]")
 
-# Case folding is taken from the running Python. Letters that got a folding after Unicode 14 (that of Python
-# 3.11) fold to themselves, so that a newer Python gives the same constraints and hashes.
-_FOLDED_SINCE_UNICODE_15 = frozenset(
+# Case folding is taken from the running Python. Upper-case letters that came after Unicode 14 (that of
+# Python 3.11), up to Unicode 18, fold to themselves, so that a newer Python gives the same hashes.
+_LETTERS_SINCE_UNICODE_15 = frozenset(
     chr(point)
     for point in (
-        *(0x1C89, 0xA7CB, 0xA7CC, 0xA7CE, 0xA7D2, 0xA7D4, 0xA7DA, 0xA7DC),
+        *(0x1C89, 0xA7CB, 0xA7CC, 0xA7CE, 0xA7D2, 0xA7D4, 0xA7DA, 0xA7DC, 0xA7DD, 0xA7E2, 0xAB6C, 0xAB6D),
         *range(0x10D50, 0x10D66),
         *range(0x16EA0, 0x16EB9),
+        *(0x1DF40, 0x1DF48, 0x1DF4A, 0x1DF4D, 0x1DF51, 0x1DF68, 0x1DF6A, 0x1DF6C),
+        *(0x1DF6E, 0x1DF72, 0x1DF74, 0x1DF76, 0x1DF78, 0x1DF7A, 0x1DF7C, 0x1DF7E),
     )
 )
 
@@ -68,7 +73,7 @@ def casefold(text: str) -> str:
     if text.isascii():
         return text.lower()
     return "".join(
-        character if character in _FOLDED_SINCE_UNICODE_15 else character.casefold() for character in text
+        character if character in _LETTERS_SINCE_UNICODE_15 else character.casefold() for character in text
     )
 
 
@@ -106,7 +111,7 @@ class _Normaliser:
             return value
         if isinstance(value, float):
             return self._number(value, field)
-        if not isinstance(value, Mapping | Sequence):
+        if not isinstance(value, Mapping | Sequence) or isinstance(value, _BINARY):
             raise invalid_field(
                 self._reason,
                 field,
@@ -144,16 +149,31 @@ def canonical_json(value: JsonValue) -> bytes:
     """Return the RFC 8785 (JCS) form of a JSON value, in UTF-8.
 
     orjson writes what it writes exactly as the RFC says; the rfc8785 package writes the rest: keys beyond
-    the BMP, fractions below 1e-5, and magnitudes from 2**53 on. Raises ValueError for what RFC 8785 forbids:
-    NaN, infinities, integers beyond 2**53 - 1, lone surrogates.
+    the BMP, fractions below 1e-5, and magnitudes from 2**53 on. Raises ValueError for what RFC 8785 forbids
+    (NaN, infinities, integers beyond 2**53 - 1, lone surrogates), and for hundreds of nested levels.
     """
     try:
         return orjson.dumps(_for_orjson(value), option=orjson.OPT_SORT_KEYS)
-    except (_NotExactError, orjson.JSONEncodeError):
+    except (_NotExactError, orjson.JSONEncodeError, RecursionError):
         try:
             return rfc8785.dumps(value)
-        except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
             raise ValueError(f"RFC 8785 has no form for this value: {error}") from error
+
+
+def exact_numbers(value: JsonValue) -> JsonValue:
+    """Return a value read from canonical JSON with the numbers that it was written from.
+
+    RFC 8785 writes the double 1e17 as 100000000000000000, which a parser reads as an integer beyond
+    2**53 - 1; this makes it the double again.
+    """
+    if isinstance(value, Mapping):
+        return {key: exact_numbers(item) for key, item in value.items()}
+    if isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
+        return float(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [exact_numbers(item) for item in value]
+    return value
 
 
 class _NotExactError(Exception):
@@ -184,4 +204,6 @@ def _for_orjson(value: JsonValue) -> JsonValue:
                 raise _NotExactError
             copy[key] = _for_orjson(item)
         return copy
+    if isinstance(value, _BINARY):
+        raise _NotExactError
     return [_for_orjson(item) for item in value]

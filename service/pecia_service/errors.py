@@ -188,7 +188,7 @@ class Findings:
         violations = [violation for error in self._errors for violation in error.violations]
         raise InvalidInputError(
             first.reason,
-            f"{first.message} (and {len(violations) - 1} more)",
+            f"{violations[0].field}: {violations[0].description} (and {len(violations) - 1} more)",
             metadata=first.metadata,
             violations=violations,
         )

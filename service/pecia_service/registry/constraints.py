@@ -13,11 +13,12 @@ from pecia_service.canonical import (
     JsonValue,
     canonical_json,
     casefold,
+    exact_numbers,
     normalise_json,
     normalise_text,
     sha256_hex,
 )
-from pecia_service.errors import ErrorReason, InvalidInputError, invalid_field, size_exceeded
+from pecia_service.errors import ErrorReason, Findings, InvalidInputError, invalid_field, size_exceeded
 
 MAX_TOKENS = 256
 MAX_TOKEN_LENGTH = 128
@@ -53,28 +54,27 @@ class Constraints:
         Raises InvalidInputError: CONSTRAINTS_INVALID, SIZE_EXCEEDED, TEXT_INVALID, KEY_COLLISION; `path` is
         the path of the object that errors name.
         """
-        further = {key: item for key, item in value.items() if key not in _KNOWN_KEYS}
-        further_normal = normalise_json(
-            further,
-            path,
-            max_keys=MAX_FURTHER_KEYS,
-            max_depth=MAX_FURTHER_DEPTH,
-            reason=ErrorReason.CONSTRAINTS_INVALID,
-        )
-        assert isinstance(further_normal, Mapping)
-        for key in _KNOWN_KEYS:
-            if key in further_normal:
-                raise invalid_field(ErrorReason.KEY_COLLISION, path, f"has the key {key} twice")
-        constraints = cls(
-            forbidden_tokens=_tokens(value.get("FORBIDDEN_TOKENS"), f"{path}.FORBIDDEN_TOKENS"),
-            max_sentence_length=_limit(
+        findings = Findings()
+        tokens: tuple[str, ...] = ()
+        sentence = paragraphs = level = None
+        emoji = False
+        further: JsonObject = {}
+        with findings.gather():
+            tokens = _tokens(value.get("FORBIDDEN_TOKENS"), f"{path}.FORBIDDEN_TOKENS")
+        with findings.gather():
+            sentence = _limit(
                 value.get("MAX_SENTENCE_LENGTH"), MAX_SENTENCE_LENGTH, f"{path}.MAX_SENTENCE_LENGTH"
-            ),
-            max_paragraphs=_limit(value.get("MAX_PARAGRAPHS"), MAX_PARAGRAPHS, f"{path}.MAX_PARAGRAPHS"),
-            no_emoji=_flag(value.get("NO_EMOJI"), f"{path}.NO_EMOJI"),
-            assertiveness_level=_level(value.get("ASSERTIVENESS_LEVEL"), f"{path}.ASSERTIVENESS_LEVEL"),
-            further=further_normal,
-        )
+            )
+        with findings.gather():
+            paragraphs = _limit(value.get("MAX_PARAGRAPHS"), MAX_PARAGRAPHS, f"{path}.MAX_PARAGRAPHS")
+        with findings.gather():
+            emoji = _flag(value.get("NO_EMOJI"), f"{path}.NO_EMOJI")
+        with findings.gather():
+            level = _level(value.get("ASSERTIVENESS_LEVEL"), f"{path}.ASSERTIVENESS_LEVEL")
+        with findings.gather():
+            further = _further(value, path)
+        findings.raise_if_any()
+        constraints = cls(tokens, sentence, paragraphs, emoji, level, further)
         if len(constraints.canonical) > MAX_CANONICAL_BYTES:
             raise size_exceeded(path, "bytes", len(constraints.canonical), MAX_CANONICAL_BYTES)
         return constraints
@@ -89,15 +89,18 @@ class Constraints:
         if isinstance(tokens, str) or not isinstance(tokens, Sequence):
             return None
         try:
-            return cls(
-                forbidden_tokens=tuple(str(token) for token in tokens),
-                max_sentence_length=_limit(value.get("MAX_SENTENCE_LENGTH"), MAX_SENTENCE_LENGTH, ""),
-                max_paragraphs=_limit(value.get("MAX_PARAGRAPHS"), MAX_PARAGRAPHS, ""),
-                no_emoji=_flag(value.get("NO_EMOJI"), ""),
-                assertiveness_level=_level(value.get("ASSERTIVENESS_LEVEL"), ""),
-                further={key: item for key, item in value.items() if key not in _KNOWN_KEYS},
+            exact = {key: exact_numbers(item) for key, item in value.items()}
+            constraints = cls(
+                forbidden_tokens=tuple(token for token in tokens if isinstance(token, str)),
+                max_sentence_length=_limit(exact.get("MAX_SENTENCE_LENGTH"), MAX_SENTENCE_LENGTH, ""),
+                max_paragraphs=_limit(exact.get("MAX_PARAGRAPHS"), MAX_PARAGRAPHS, ""),
+                no_emoji=_flag(exact.get("NO_EMOJI"), ""),
+                assertiveness_level=_level(exact.get("ASSERTIVENESS_LEVEL"), ""),
+                further={key: item for key, item in exact.items() if key not in _KNOWN_KEYS},
             )
-        except InvalidInputError:
+            # Another object can mean the same, as one with "NO_EMOJI": false; it was not the one stored.
+            return constraints if constraints.canonical == canonical_json(exact) else None
+        except (InvalidInputError, ValueError, RecursionError):
             return None
 
     @classmethod
@@ -136,6 +139,23 @@ class Constraints:
 
 def _invalid(path: str, description: str) -> InvalidInputError:
     return invalid_field(ErrorReason.CONSTRAINTS_INVALID, path, description)
+
+
+def _further(value: JsonObject, path: str) -> JsonObject:
+    further = normalise_json(
+        {key: item for key, item in value.items() if key not in _KNOWN_KEYS},
+        path,
+        max_keys=MAX_FURTHER_KEYS,
+        max_depth=MAX_FURTHER_DEPTH,
+        reason=ErrorReason.CONSTRAINTS_INVALID,
+    )
+    assert isinstance(further, Mapping)
+    for key in _KNOWN_KEYS:
+        if key in further:
+            raise invalid_field(
+                ErrorReason.KEY_COLLISION, path, f"has the key {key} in two forms; give it once"
+            )
+    return further
 
 
 def _tokens(value: JsonValue, path: str) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ _JSON_SCALAR = re.compile(
     r'"(?:[^"\\\x00-\x1f]|\\.)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null',
     re.ASCII,
 )
+_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _AFTER_SCALAR = re.compile(r"[A-Za-z0-9_.+-]", re.ASCII)
 
 
@@ -165,17 +166,21 @@ class _Compiler:
             raise _FaultError(
                 start, 'a default is a JSON literal: "text" in double quotes, a number, true, false or null'
             )
+        literal = match.group()
         try:
-            value = orjson.loads(match.group())
+            value = orjson.loads(literal)
             if isinstance(value, str):
                 text = normalise_text(value, "default")
                 return (canonical_json(text).decode() if as_json else text), match.end()
         except (orjson.JSONDecodeError, Error):
             raise _FaultError(
-                start, "this default is not valid JSON, or its text holds U+0000 or a lone surrogate"
+                start,
+                "this default is not valid JSON, its number is too large, "
+                "or its text holds U+0000 or a lone surrogate",
             ) from None
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) > MAX_SAFE_INTEGER:
-            raise _FaultError(start, "this number is beyond 2**53 - 1; write it as text in double quotes")
+        # orjson reads an integer of more than 64 bits as a float, so the literal tells which it is.
+        if _INTEGER.fullmatch(literal) and abs(value) > MAX_SAFE_INTEGER:
+            raise _FaultError(start, "this integer is beyond 2**53 - 1; write it as text in double quotes")
         return canonical_json(value).decode(), match.end()
 
     def _skip(self, position: int) -> int:

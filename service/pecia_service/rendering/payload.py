@@ -13,6 +13,7 @@ from pecia_service.canonical import (
     JsonObject,
     JsonValue,
     canonical_json,
+    exact_numbers,
     normalise_json,
     normalise_text,
     sha256_hex,
@@ -61,9 +62,10 @@ class Payload:
         text = ""
         with findings.gather():
             traits = _traits(semantic_traits, f"{field}.semantic_traits")
-        for name, level in (("activity_level", activity_level), ("stress", stress)):
-            with findings.gather():
-                _check_level(level, f"{field}.{name}")
+        with findings.gather():
+            activity_level = _level(activity_level, f"{field}.activity_level")
+        with findings.gather():
+            stress = _level(stress, f"{field}.stress")
         with findings.gather():
             text = _task(task, f"{field}.task")
         findings.raise_if_any()
@@ -78,25 +80,22 @@ class Payload:
         Nothing is normalised again, so that the hash tells whether it is the payload that was stored.
         """
         try:
-            value = orjson.loads(canonical)
-        except orjson.JSONDecodeError:
+            value = exact_numbers(orjson.loads(canonical))
+        except (orjson.JSONDecodeError, RecursionError):
             return None
         if not isinstance(value, dict) or tuple(sorted(value)) != FIELDS:
             return None
         traits, task = value["semantic_traits"], value["task"]
-        levels = value["activity_level"], value["stress"]
         if not isinstance(traits, dict) or not isinstance(task, str):
             return None
         try:
-            for level in levels:
-                _check_level(level, "")
-        except InvalidInputError:
+            activity_level = _level(value["activity_level"], "")
+            stress = _level(value["stress"], "")
+            payload = cls._make(traits, activity_level, stress, task)
+        except (InvalidInputError, ValueError):
             return None
-        try:
-            payload = cls._make(traits, *levels, task)
-        except ValueError:
-            return None
-        return payload
+        # Other bytes can mean the same, as "\u001F" for "\u001f"; they were not the ones stored.
+        return payload if payload.canonical == canonical else None
 
     @classmethod
     def _make(cls, traits: JsonObject, activity_level: float, stress: float, task: str) -> Payload:
@@ -149,13 +148,14 @@ def _traits(value: JsonObject | None, field: str) -> JsonObject:
     return traits
 
 
-def _check_level(value: float | None, field: str) -> None:
+def _level(value: JsonValue, field: str) -> float:
     if value is None:
         raise _missing(field)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a number from 0 to 1")
     if not math.isfinite(value) or not 0 <= value <= 1:
         raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a number from 0 to 1")
+    return value
 
 
 def _task(value: str | None, field: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pecia_service.canonical import JsonValue, canonical_json, normalise_text, sha256_hex
@@ -156,18 +156,27 @@ def damaged_bundle(bundle_id: str, semver: str, part: str) -> DataLossError:
     return damaged("bundle", bundle_id, semver, part)
 
 
-def _check_tags(tags: Iterable[str], field: str) -> tuple[str, ...]:
+def _check_tags(tags: Sequence[str], field: str) -> tuple[str, ...]:
+    if len(tags) > MAX_TAGS:
+        raise size_exceeded(field, "tags", len(tags), MAX_TAGS)
+    findings = Findings()
     normal: list[str] = []
     for index, tag in enumerate(tags):
-        place = f"{field}[{index}]"
-        text = normalise_text(tag, place).strip()
-        if not text:
-            raise invalid_field(ErrorReason.FIELD_INVALID, place, "is empty; leave it out")
-        if len(text) > MAX_TAG_LENGTH:
-            raise size_exceeded(place, "characters", len(text), MAX_TAG_LENGTH)
-        if text in normal:
-            raise invalid_field(ErrorReason.FIELD_INVALID, place, "is there twice; give each tag once")
-        normal.append(text)
-    if len(normal) > MAX_TAGS:
-        raise size_exceeded(field, "tags", len(normal), MAX_TAGS)
+        with findings.gather():
+            text = _check_tag(tag, f"{field}[{index}]")
+            if text in normal:
+                raise invalid_field(
+                    ErrorReason.FIELD_INVALID, f"{field}[{index}]", "is there twice; give each tag once"
+                )
+            normal.append(text)
+    findings.raise_if_any()
     return tuple(normal)
+
+
+def _check_tag(tag: str, field: str) -> str:
+    text = normalise_text(tag, field).strip()
+    if not text:
+        raise invalid_field(ErrorReason.FIELD_INVALID, field, "is empty; leave it out")
+    if len(text) > MAX_TAG_LENGTH:
+        raise size_exceeded(field, "characters", len(text), MAX_TAG_LENGTH)
+    return text

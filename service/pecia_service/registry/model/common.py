@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from pecia_service.canonical import normalise_text
-from pecia_service.errors import DataLossError, ErrorReason, size_exceeded
+from pecia_service.errors import DataLossError, ErrorReason, Findings, size_exceeded
 from pecia_service.registry.identifiers import require_identifier, require_semver
 
 MAX_DESCRIPTION_BYTES = 4_096
@@ -40,9 +40,13 @@ class TemplateRef:
     @classmethod
     def checked(cls, template_id: str, semver: str, field: str) -> TemplateRef:
         """Make a reference from input; raises InvalidInputError naming fields below `field`."""
-        return cls(
-            require_identifier(template_id, f"{field}.template_id"), require_semver(semver, f"{field}.semver")
-        )
+        findings = Findings()
+        with findings.gather():
+            require_identifier(template_id, f"{field}.template_id")
+        with findings.gather():
+            require_semver(semver, f"{field}.semver")
+        findings.raise_if_any()
+        return cls(template_id, semver)
 
     def __str__(self) -> str:
         return f"{self.template_id}@{self.semver}"
