@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from pecia_service.storage.failures import is_conflict, is_disconnect, translated, unavailable
+from pecia_service.storage.failures import ConflictError, is_conflict, is_disconnect, translated, unavailable
 from pecia_service.storage.url import DatabaseUrl, EngineKind
 
 T = TypeVar("T")
@@ -124,16 +124,16 @@ class Database:
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction, commit, and return its result; an exception rolls back.
 
-        On a conflict with another transaction `work` runs again from its start, so it must do nothing but
-        use the connection. On SQLite one such transaction runs at a time. A cancellation during the commit
-        takes effect after it. Raises UnavailableError (STORAGE_UNAVAILABLE), after which the transaction
-        may or may not have been committed.
+        On a conflict with another transaction, which the database finds or `work` reports by a ConflictError,
+        `work` runs again from its start, so it must do nothing but use the connection. On SQLite one such
+        transaction runs at a time. A cancellation during the commit takes effect after it. Raises
+        UnavailableError (STORAGE_UNAVAILABLE), after which it is open whether the transaction was committed.
         """
         for attempt in itertools.count(1):
             with translated():
                 try:
                     return await self._transact(work)
-                except DBAPIError as error:
+                except (DBAPIError, ConflictError) as error:
                     if not is_conflict(error):
                         raise
                     if attempt == MAX_ATTEMPTS:

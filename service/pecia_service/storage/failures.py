@@ -34,6 +34,10 @@ _SQLITE_UNAVAILABLE = _SQLITE_CONFLICTS | {
 _SQLITE_PRIMARY = 0xFF
 
 
+class ConflictError(Exception):
+    """Raised within a transaction to have it rolled back and run again; see `Database.write`."""
+
+
 def unavailable() -> UnavailableError:
     """Make the error for a database that does not answer."""
     return UnavailableError(
@@ -46,9 +50,11 @@ def unavailable() -> UnavailableError:
 def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction failed only because of another one, so that it may succeed when repeated."""
     if not isinstance(error, DBAPIError):
-        return False
+        return isinstance(error, ConflictError)
     return (
-        _state(error) in _CONFLICTS or _sqlite_code(error) in _SQLITE_CONFLICTS or _is_stale_statement(error)
+        sqlstate(error) in _CONFLICTS
+        or _sqlite_code(error) in _SQLITE_CONFLICTS
+        or _is_stale_statement(error)
     )
 
 
@@ -76,7 +82,7 @@ def translated(*, connecting: bool = False) -> Iterator[None]:
 
 
 def _is_unavailable(error: DBAPIError) -> bool:
-    state = _state(error)
+    state = sqlstate(error)
     return (
         error.connection_invalidated
         or state[:2] in _UNAVAILABLE_CLASSES
@@ -86,7 +92,7 @@ def _is_unavailable(error: DBAPIError) -> bool:
     )
 
 
-def _state(error: DBAPIError) -> str:
+def sqlstate(error: DBAPIError) -> str:
     """Return the SQLSTATE, or "" where the driver has none."""
     state: str | None = getattr(error.orig, "sqlstate", None)
     return state or ""

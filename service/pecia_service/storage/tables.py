@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, desc
 
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"},
@@ -36,6 +36,8 @@ templates = Table(
     _name("definition_hash"),
     Column("content_bytes", Integer, nullable=False),
     Column("published_at", BigInteger, nullable=False),
+    # The order of lists: by id, newest first.
+    Index("ix_templates_list", "tenant_id", "template_id", desc("precedence"), "semver"),
 )
 
 bundles = Table(
@@ -58,6 +60,7 @@ bundles = Table(
     _name("bundle_hash"),
     _name("definition_hash"),
     Column("published_at", BigInteger, nullable=False),
+    Index("ix_bundles_list", "tenant_id", "bundle_id", desc("precedence"), "semver"),
 )
 
 labels = Table(
@@ -102,6 +105,8 @@ label_requests = Table(
     _name("label"),
     Column("revision", BigInteger, nullable=False),
     Column("occurred_at", BigInteger, nullable=False),
+    # Old requests are forgotten.
+    Index(None, "tenant_id", "occurred_at"),
 )
 
 audit_records = Table(
