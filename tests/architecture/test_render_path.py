@@ -20,7 +20,7 @@ PURE = [PACKAGE / "canonical.py", PACKAGE / "errors.py"] + [
     for room, names in (
         ("registry", ("model", "constraints", "identifiers", "placeholders")),
         ("rendering", ("model", "payload", "renderer")),
-        ("audit", ("record", "comparison")),
+        ("audit", ("record", "comparison", "filter")),
     )
     for name in names
     for path in [PACKAGE / room / f"{name}.py", *sorted((PACKAGE / room / name).rglob("*.py"))]
