@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from support.migrated import MigratedDatabases
 from support.postgres import PostgresServer
 
 
@@ -36,5 +37,28 @@ async def database_url(
     # Asked for only here, so that a run of SQLite tests starts no server.
     server: PostgresServer = request.getfixturevalue("postgres_server")
     url = await server.create_database()
+    yield url
+    await server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_databases(tmp_path_factory: pytest.TempPathFactory) -> MigratedDatabases:
+    """Give the maker of migrated databases, which migrates each engine once in a session."""
+    return MigratedDatabases(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture
+async def migrated_database_url(
+    engine_name: str,
+    migrated_databases: MigratedDatabases,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> AsyncIterator[str]:
+    """Give the URL of a database that has the newest schema and no rows."""
+    if engine_name == "sqlite":
+        yield await migrated_databases.create_sqlite(tmp_path / "migrated.db")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = await migrated_databases.create_postgres(server)
     yield url
     await server.drop_database(url)
