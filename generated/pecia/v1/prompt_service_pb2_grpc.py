@@ -119,8 +119,9 @@ class PromptServiceServicer:
     def RenderBatch(self, request, context):
         """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
 
-        Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or too
-        large (SIZE_EXCEEDED: more than 256 requests, or answers that would exceed the server's batch limit).
+        Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
+        has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no
+        room left is SIZE_EXCEEDED, and is not recorded: send fewer at once, or use RenderStream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

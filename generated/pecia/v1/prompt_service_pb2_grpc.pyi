@@ -52,8 +52,9 @@ class PromptServiceStub:
     RenderBatch: _grpc.UnaryUnaryMultiCallable[_prompt_service_pb2.RenderBatchRequest, _prompt_service_pb2.RenderBatchResponse]
     """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
 
-    Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or too
-    large (SIZE_EXCEEDED: more than 256 requests, or answers that would exceed the server's batch limit).
+    Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
+    has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no
+    room left is SIZE_EXCEEDED, and is not recorded: send fewer at once, or use RenderStream.
     """
     RenderStream: _grpc.StreamStreamMultiCallable[_prompt_service_pb2.RenderStreamRequest, _prompt_service_pb2.RenderStreamResponse]
     """RenderStream makes prompts for as long as the client sends requests.
@@ -128,8 +129,9 @@ class PromptServiceAsyncStub(PromptServiceStub):
     RenderBatch: _aio.UnaryUnaryMultiCallable[_prompt_service_pb2.RenderBatchRequest, _prompt_service_pb2.RenderBatchResponse]  # type: ignore[assignment]
     """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
 
-    Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or too
-    large (SIZE_EXCEEDED: more than 256 requests, or answers that would exceed the server's batch limit).
+    Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
+    has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no
+    room left is SIZE_EXCEEDED, and is not recorded: send fewer at once, or use RenderStream.
     """
     RenderStream: _aio.StreamStreamMultiCallable[_prompt_service_pb2.RenderStreamRequest, _prompt_service_pb2.RenderStreamResponse]  # type: ignore[assignment]
     """RenderStream makes prompts for as long as the client sends requests.
@@ -213,8 +215,9 @@ class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_prompt_service_pb2.RenderBatchResponse, _abc.Awaitable[_prompt_service_pb2.RenderBatchResponse]]:
         """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
 
-        Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or too
-        large (SIZE_EXCEEDED: more than 256 requests, or answers that would exceed the server's batch limit).
+        Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
+        has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no
+        room left is SIZE_EXCEEDED, and is not recorded: send fewer at once, or use RenderStream.
         """
 
     @_abc_1.abstractmethod

@@ -108,11 +108,18 @@ class PromptGenerator:
         *,
         inline: bool = False,
     ) -> Rendered:
-        """Render a resolved bundle, and record it unless only validating.
+        """Render a resolved bundle, and record it unless only validating; raises what `compute` raises."""
+        options = options or RenderOptions()
+        rendered = self.compute(resolved, payload, options)
+        if not options.validate_only:
+            self.record(rendered, payload, inline=inline)
+        return rendered
+
+    def compute(self, resolved: ResolvedBundle, payload: Payload, options: RenderOptions) -> Rendered:
+        """Render a resolved bundle without recording it.
 
         Raises PreconditionError: BUNDLE_UNSUPPORTED_MODEL, PLACEHOLDER_UNRESOLVED, PROMPT_TOO_LARGE.
         """
-        options = options or RenderOptions()
         bundle = resolved.bundle
         if options.model_type and options.model_type not in bundle.tags:
             raise _unsupported_model(bundle, options.model_type)
@@ -128,40 +135,41 @@ class PromptGenerator:
             options.adapter_version,
             self._clock(),
         )
-        if not options.validate_only:
-            self._sink.record(receipt, result, payload, inline=inline)
         return Rendered(result, receipt)
 
-    async def resolve(self, bundle_id: str, semver: str) -> ResolvedBundle:
-        """Return an exact version, ready to render.
+    def record(self, rendered: Rendered, payload: Payload, *, inline: bool) -> None:
+        """Hand a render to the audit sink."""
+        self._sink.record(rendered.receipt, rendered.result, payload, inline=inline)
+
+    async def resolve(self, bundle_id: str, semver: str, field: str = "bundle") -> ResolvedBundle:
+        """Return an exact version, ready to render; `field` is the reference's path that errors name.
 
         Raises InvalidInputError for malformed names, NotFoundError (BUNDLE_NOT_FOUND), DataLossError
         (PIECE_DAMAGED), UnavailableError.
         """
         if self._cache is None:
-            return await self._load(bundle_id, semver, None)
-        return await self._cache.get(bundle_id, semver, lambda: self._load(bundle_id, semver, None))
+            return await self._load_version(bundle_id, semver, field)
+        return await self._cache.get(bundle_id, semver, lambda: self._load_version(bundle_id, semver, field))
 
-    async def resolve_label(self, bundle_id: str, label: str) -> ResolvedBundle:
+    async def resolve_label(self, bundle_id: str, label: str, field: str = "bundle") -> ResolvedBundle:
         """Return the version that a label points to now; raises also NotFoundError (LABEL_NOT_FOUND)."""
-        require_identifier(bundle_id, "bundle.bundle_id")
-        require_label(label, "bundle.label")
+        require_identifier(bundle_id, f"{field}.bundle_id")
+        require_label(label, f"{field}.label")
         if self._labels is None:
             raise label_not_found(bundle_id, label)
         bundle = await self._labels.get_labelled(bundle_id, label)
         if self._cache is None:
-            return await self._load(bundle_id, bundle.semver, bundle)
-        return await self._cache.get(
-            bundle_id, bundle.semver, lambda: self._load(bundle_id, bundle.semver, bundle)
-        )
+            return await self._load_templates(bundle)
+        return await self._cache.get(bundle_id, bundle.semver, lambda: self._load_templates(bundle))
 
-    async def _load(self, bundle_id: str, semver: str, bundle: Bundle | None) -> ResolvedBundle:
-        """Fetch a bundle, unless it is here already, and its templates: two fetches at most."""
-        if bundle is None:
-            # Names are checked on the way to the sources only: what a cache holds was checked before.
-            require_identifier(bundle_id, "bundle.bundle_id")
-            require_semver(semver, "bundle.semver")
-            bundle = await self._bundles.get_bundle(bundle_id, semver)
+    async def _load_version(self, bundle_id: str, semver: str, field: str) -> ResolvedBundle:
+        """Fetch a bundle and its templates: two fetches at most."""
+        # Names are checked on the way to the sources only: what a cache holds was checked before.
+        require_identifier(bundle_id, f"{field}.bundle_id")
+        require_semver(semver, f"{field}.semver")
+        return await self._load_templates(await self._bundles.get_bundle(bundle_id, semver))
+
+    async def _load_templates(self, bundle: Bundle) -> ResolvedBundle:
         found = await self._templates.get_templates(list(dict.fromkeys(bundle.slots.values())))
         return ResolvedBundle.resolve(bundle, found)
 

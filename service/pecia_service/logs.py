@@ -1,0 +1,39 @@
+"""Structured logs: JSON for machines, readable on a terminal, never a payload, a prompt, or a secret."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send logs of at least `level` to `stream` (standard error) as json, console, or as auto decides."""
+    out = stream or sys.stderr
+    console = form == "console" or (form == "auto" and out.isatty())
+    processors: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if console:
+        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_plain))
+    else:
+        # Locals are left out of tracebacks: they hold payloads and prompts.
+        processors.append(
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            )
+        )
+        processors.append(structlog.processors.JSONRenderer())
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+
+
+_plain = structlog.dev.plain_traceback

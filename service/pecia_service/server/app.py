@@ -1,0 +1,140 @@
+"""The gRPC server: its services, its options, and how it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+import structlog
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import _async as reflection
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from pecia.v1 import (
+    prompt_service_pb2,
+    prompt_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+)
+
+from pecia_service import logs
+from pecia_service.bootstrap import Application, application
+from pecia_service.server.context import local_caller
+from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
+from pecia_service.server.prompts import PromptServicer
+from pecia_service.server.registry import RegistryServicer
+from pecia_service.settings import Settings
+
+SERVICES: Final = (
+    registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+    prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"].full_name,
+)
+_REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
+_REFLECTION_V1ALPHA: Final = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
+_HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+
+class ListenError(RuntimeError):
+    """The server can't listen where it should; the message says why."""
+
+
+class PeciaServer:
+    """A gRPC server over one application; it belongs to one event loop."""
+
+    def __init__(self, settings: Settings, application: Application) -> None:
+        self._settings = settings
+        self._server = aio.server(
+            interceptors=[ErrorMappingInterceptor()],
+            options=[
+                ("grpc.max_receive_message_length", settings.max_request_bytes),
+                ("grpc.max_send_message_length", settings.max_response_bytes),
+                # A port that is taken is an error, not a silent share.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._health = health.aio.HealthServicer()
+        prompt_service_pb2_grpc.add_PromptServiceServicer_to_server(
+            PromptServicer(
+                generator=application.generator,
+                audit=application.audit,
+                checkers=application.checkers,
+                caller=local_caller,
+                stream_in_flight=settings.stream_in_flight,
+                max_response_bytes=settings.max_response_bytes,
+            ),
+            self._server,
+        )
+        registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
+            RegistryServicer(
+                registry=application.registry, generator=application.generator, caller=local_caller
+            ),
+            self._server,
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            self._add_reflection()
+
+    async def start(self) -> int:
+        """Start to serve, and return the port; raises ListenError for an address that can't be had."""
+        try:
+            port = self._server.add_insecure_port(self._settings.listen)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise ListenError(
+                f"can't listen on {self._settings.listen}: "
+                "the port is taken, or the address is not this machine's; choose another with --listen"
+            )
+        await self._server.start()
+        for service in SERVICES:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, refuse new calls, and give those in flight the grace."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(self._settings.shutdown_grace)
+
+    def _add_reflection(self) -> None:
+        servicer = reflection.ReflectionServicer([*SERVICES, _HEALTH, _REFLECTION_V1ALPHA])
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
+        # The messages of v1 are those of v1alpha on the wire.
+        handler = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": handler}),)
+        )
+
+
+async def serve(settings: Settings, started: Callable[[int], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully; `started` is told the port.
+
+    Raises SchemaError, UnavailableError and ListenError when the server can't start.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    log = structlog.get_logger("pecia.server")
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with application(settings) as app:
+        server = PeciaServer(settings, app)
+        port = await server.start()
+        log.info(
+            "serving",
+            listen=settings.listen.rpartition(":")[0] + f":{port}",
+            database=str(app.database.url),
+            audit=settings.audit_sink,
+        )
+        if started is not None:
+            started(port)
+        await stop.wait()
+        log.info("stopping", grace_seconds=settings.shutdown_grace)
+        await server.stop()
+    log.info("stopped")

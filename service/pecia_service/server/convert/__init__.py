@@ -1,0 +1,1 @@
+"""Between protobuf messages and domain values: every field checked by the domain, none twice."""

@@ -1,0 +1,106 @@
+"""google.protobuf.Struct and Timestamp."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from google.protobuf import struct_pb2, timestamp_pb2
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from pecia_service.canonical import JsonObject, JsonValue
+from pecia_service.errors import ErrorReason, invalid_field
+
+MICROSECONDS = 1_000_000
+
+
+def struct_to_json(struct: struct_pb2.Struct, field: str, reason: ErrorReason) -> dict[str, JsonValue]:
+    """Read a Struct as it is; raises InvalidInputError (`reason`) for a Value that is none of its kinds."""
+    return {key: _value_to_json(value, f"{field}.{key}", reason) for key, value in struct.fields.items()}
+
+
+def _value_to_json(value: struct_pb2.Value, field: str, reason: ErrorReason) -> JsonValue:
+    kind = value.WhichOneof("kind")
+    match kind:
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            return value.number_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return struct_to_json(value.struct_value, field, reason)
+        case "list_value":
+            return [
+                _value_to_json(item, f"{field}[{index}]", reason)
+                for index, item in enumerate(value.list_value.values)
+            ]
+        case "null_value":
+            return None
+    raise invalid_field(reason, field, "is a Value without a kind; set null_value for null")
+
+
+def json_to_struct(value: JsonObject) -> struct_pb2.Struct:
+    """Write a JSON object as a Struct."""
+    struct = struct_pb2.Struct()
+    for key, item in value.items():
+        _json_to_value(item, struct.fields[key])
+    return struct
+
+
+def _json_to_value(item: JsonValue, value: struct_pb2.Value) -> None:
+    if item is None:
+        value.null_value = struct_pb2.NULL_VALUE
+    elif isinstance(item, bool):
+        value.bool_value = item
+    elif isinstance(item, str):
+        value.string_value = item
+    elif isinstance(item, int | float):
+        value.number_value = item
+    elif isinstance(item, Mapping):
+        value.struct_value.CopyFrom(json_to_struct(item))
+    else:
+        value.list_value.SetInParent()
+        for element in item:
+            _json_to_value(element, value.list_value.values.add())
+
+
+def to_timestamp(microseconds: int) -> timestamp_pb2.Timestamp:
+    """Write microseconds since the epoch."""
+    seconds, rest = divmod(microseconds, MICROSECONDS)
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)
+
+
+def from_timestamp(timestamp: timestamp_pb2.Timestamp, field: str) -> int:
+    """Read microseconds since the epoch; raises InvalidInputError for what is no time of years 1 to 9999."""
+    in_range = -62_135_596_800 <= timestamp.seconds <= 253_402_300_799
+    if not in_range or not 0 <= timestamp.nanos < 1_000_000_000:
+        raise invalid_field(ErrorReason.FIELD_INVALID, field, "is not a time of the years 1 to 9999")
+    return timestamp.seconds * MICROSECONDS + timestamp.nanos // 1000
+
+
+def unknown_field_numbers(message: Message) -> list[int]:
+    """Return the numbers of the fields anywhere in a message that its contract does not know, in order."""
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    # Discarding and comparing sizes is native code; the walk that names the numbers is for the rare case.
+    if known.ByteSize() == message.ByteSize():
+        return []
+    return sorted(set(_walk_unknown(message)))
+
+
+def _walk_unknown(message: Message) -> list[int]:
+    unknown = UnknownFieldSet(message)
+    numbers = [unknown[index].field_number for index in range(len(unknown))]
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is None:
+            continue
+        items: Sequence[Message]
+        if descriptor.message_type.GetOptions().map_entry:
+            items = [item for item in value.values() if isinstance(item, Message)]
+        else:
+            items = value if isinstance(value, Sequence) else [value]
+        for item in items:
+            numbers.extend(_walk_unknown(item))
+    return numbers

@@ -1,0 +1,184 @@
+"""PromptService: rendering, and measuring what models answer. Replay and audit are in `server.audit`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
+
+import structlog
+from pecia.v1 import prompt_service_pb2 as pb
+
+from pecia_service.audit.service import Audit
+from pecia_service.caching.bounded import BoundedCache
+from pecia_service.errors import Error, ErrorReason, invalid_field, size_exceeded
+from pecia_service.rendering.checking import OutputChecker
+from pecia_service.rendering.generator import PromptGenerator, RenderOptions, resolve_inline
+from pecia_service.rendering.model import ResolvedBundle
+from pecia_service.server.audit import AuditServicer
+from pecia_service.server.context import Caller, Context
+from pecia_service.server.convert.checks import check_result_to_proto
+from pecia_service.server.convert.outcomes import MAX_ERROR_BYTES, error_to_proto, rendered_to_proto
+from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto
+from pecia_service.server.render_stream import run_stream
+from pecia_service.server.requests import missing_field, resolve_ref
+from pecia_service.server.status import internal_fault
+
+MAX_BATCH: Final = 256
+MAX_CORRELATION_ID_LENGTH: Final = 128
+
+_RENDER: Final = "/pecia.v1.PromptService/Render"
+# A long batch gives other requests a turn this often.
+_TURN: Final = 16
+# Measuring a longer output on the event loop would hold up other requests.
+_SHORT_OUTPUT: Final = 8_192
+# What a message needs around its outcomes: tags and lengths.
+_FRAME_BYTES: Final = 16
+
+Source = TypeVar("Source", pb.RenderRequest, pb.CheckOutputRequest)
+
+
+class PromptServicer(AuditServicer):
+    """Translates between the contract and the generator of the caller's tenant."""
+
+    def __init__(
+        self,
+        *,
+        generator: Callable[[str], PromptGenerator],
+        audit: Audit,
+        checkers: BoundedCache[bytes, OutputChecker],
+        caller: Callable[[Context], Caller],
+        stream_in_flight: int,
+        max_response_bytes: int,
+    ) -> None:
+        super().__init__(audit=audit, caller=caller)
+        self._generator = generator
+        self._checkers = checkers
+        self._caller = caller
+        self._stream_in_flight = stream_in_flight
+        self._max_response_bytes = max_response_bytes
+        self._log = structlog.get_logger("pecia.server")
+
+    async def Render(self, request: pb.RenderRequest, context: Context) -> pb.RenderResponse:  # noqa: N802
+        """Make one prompt."""
+        return await self._render(request, self._generator(self._caller(context).tenant_id))
+
+    async def RenderBatch(  # noqa: N802
+        self, request: pb.RenderBatchRequest, context: Context
+    ) -> pb.RenderBatchResponse:
+        """Make several prompts, each with an outcome of its own."""
+        count = len(request.requests)
+        if not count:
+            raise missing_field("requests", f"give 1 to {MAX_BATCH} renders")
+        if count > MAX_BATCH:
+            raise size_exceeded("requests", "renders", count, MAX_BATCH)
+        generator = self._generator(self._caller(context).tenant_id)
+        response = pb.RenderBatchResponse()
+        # Every outcome may be an error: what is left beside those is for prompts.
+        room = _Room(self._max_response_bytes, count)
+        for index, item in enumerate(request.requests):
+            if index % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            response.outcomes.append(await self._outcome(item, generator, room))
+        return response
+
+    async def RenderStream(  # noqa: N802
+        self, request_iterator: AsyncIterator[pb.RenderStreamRequest], context: Context
+    ) -> AsyncIterator[pb.RenderStreamResponse]:
+        """Make prompts for as long as requests come."""
+        generator = self._generator(self._caller(context).tenant_id)
+
+        async def handle(message: pb.RenderStreamRequest) -> pb.RenderStreamResponse:
+            outcome = await self._stream_outcome(message, generator)
+            return pb.RenderStreamResponse(correlation_id=message.correlation_id, outcome=outcome)
+
+        async for response in run_stream(request_iterator, handle, self._stream_in_flight):
+            yield response
+
+    async def CheckOutput(  # noqa: N802
+        self, request: pb.CheckOutputRequest, context: Context
+    ) -> pb.CheckOutputResponse:
+        """Measure a model's answer."""
+        generator = self._generator(self._caller(context).tenant_id)
+        resolved, _ = await _resolve(request, generator)
+        constraints = resolved.constraints
+
+        async def compile_checker() -> OutputChecker:
+            return OutputChecker(constraints)
+
+        checker = await self._checkers.get(constraints.canonical, compile_checker)
+        if len(request.output) <= _SHORT_OUTPUT:
+            result = checker.check(request.output)
+        else:
+            result = await asyncio.to_thread(checker.check, request.output)
+        return check_result_to_proto(result, resolved)
+
+    async def _render(
+        self, request: pb.RenderRequest, generator: PromptGenerator, room: _Room | None = None
+    ) -> pb.RenderResponse:
+        """Render one request; it is recorded only when its answer has room."""
+        options = RenderOptions.checked(
+            request.model_type, request.adapter_version, validate_only=request.validate_only
+        )
+        payload = payload_from_proto(request.payload)
+        resolved, inline = await _resolve(request, generator)
+        rendered = generator.compute(resolved, payload, options)
+        response = rendered_to_proto(rendered)
+        if room is not None:
+            room.take(response)
+        if not options.validate_only:
+            generator.record(rendered, payload, inline=inline)
+        return response
+
+    async def _outcome(
+        self, request: pb.RenderRequest, generator: PromptGenerator, room: _Room | None = None
+    ) -> pb.RenderOutcome:
+        """Render one request of several: what fails is its outcome."""
+        try:
+            return pb.RenderOutcome(response=await self._render(request, generator, room))
+        except Error as error:
+            return pb.RenderOutcome(error=error_to_proto(error))
+        except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
+            self._log.error("render failed", method=_RENDER, exc_info=error)
+            return pb.RenderOutcome(error=error_to_proto(internal_fault(_RENDER)))
+
+    async def _stream_outcome(
+        self, message: pb.RenderStreamRequest, generator: PromptGenerator
+    ) -> pb.RenderOutcome:
+        length = len(message.correlation_id)
+        if length > MAX_CORRELATION_ID_LENGTH:
+            error = size_exceeded("correlation_id", "characters", length, MAX_CORRELATION_ID_LENGTH)
+            return pb.RenderOutcome(error=error_to_proto(error))
+        return await self._outcome(message.request, generator)
+
+
+class _Room:
+    """The bytes that are left for prompts in one response."""
+
+    def __init__(self, max_bytes: int, outcomes: int) -> None:
+        self._max_bytes = max_bytes
+        self._left = max_bytes - outcomes * MAX_ERROR_BYTES
+
+    def take(self, response: pb.RenderResponse) -> None:
+        """Take what a response needs; raises InvalidInputError (SIZE_EXCEEDED) when it is not there."""
+        size = response.ByteSize() + _FRAME_BYTES
+        if size > self._left:
+            raise invalid_field(
+                ErrorReason.SIZE_EXCEEDED,
+                "requests",
+                "the prompts are too large for one response; send fewer at once, or use RenderStream",
+                size=str(size),
+                limit=str(self._max_bytes),
+            )
+        self._left -= size
+
+
+async def _resolve(request: Source, generator: PromptGenerator) -> tuple[ResolvedBundle, bool]:
+    """Return the bundle that a request names or brings, and whether it brought it."""
+    match request.WhichOneof("source"):
+        case "bundle":
+            return await resolve_ref(generator, request.bundle, "bundle"), False
+        case "inline_bundle":
+            bundle, templates = inline_bundle_from_proto(request.inline_bundle, "inline_bundle")
+            return resolve_inline(bundle, templates), True
+    raise missing_field("bundle", "give a bundle reference or an inline bundle")

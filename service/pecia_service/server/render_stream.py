@@ -1,0 +1,50 @@
+"""Running the requests of one stream side by side, bounded, and answering each when it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from pecia_service.errors import Error
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+async def run_stream(
+    requests: AsyncIterator[Request], handle: Callable[[Request], Awaitable[Response]], in_flight: int
+) -> AsyncIterator[Response]:
+    """Yield the answer of each request as it is ready, in any order.
+
+    At most `in_flight` requests are read and not yet taken as answers. An error of reading ends the stream
+    when what is under way has been answered; an error of `handle` ends it at once.
+    """
+    answers: asyncio.Queue[Response | None] = asyncio.Queue()
+    slots = asyncio.Semaphore(in_flight)
+
+    async def answer(request: Request) -> None:
+        answers.put_nowait(await handle(request))
+
+    async def read() -> None:
+        failure: Error | None = None
+        async with asyncio.TaskGroup() as group:
+            try:
+                async for request in requests:
+                    await slots.acquire()
+                    group.create_task(answer(request))
+            except Error as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    reader = asyncio.create_task(read())
+    reader.add_done_callback(lambda _: answers.put_nowait(None))
+    try:
+        while (response := await answers.get()) is not None:
+            yield response
+            slots.release()
+        await reader
+    finally:
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)

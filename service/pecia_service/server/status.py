@@ -1,0 +1,97 @@
+"""From a domain error to a google.rpc.Status, bounded so that it fits into trailing metadata."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from pecia_service.errors import Error, ErrorReason, FieldViolation, InternalError, Kind
+
+DOMAIN: Final = "pecia"
+MAX_VIOLATIONS: Final = 32
+MAX_MESSAGE_LENGTH: Final = 512
+MAX_METADATA_LENGTH: Final = 256
+MAX_STATUS_BYTES: Final = 3_500
+"""Clients refuse more than 8 KiB of metadata, which carries the message again, percent-encoded."""
+
+STATUS_CODES: Final = {
+    Kind.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Kind.ABORTED: grpc.StatusCode.ABORTED,
+    Kind.FAILED_PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.DATA_LOSS: grpc.StatusCode.DATA_LOSS,
+    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+
+
+def internal_fault(method: str) -> InternalError:
+    """Make the error that stands for a fault of the server: nothing of the fault itself is told."""
+    return InternalError(
+        ErrorReason.INTERNAL_FAULT,
+        "the server failed; its log has the details",
+        metadata={"method": method},
+    )
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut text to at most `limit` characters and say so with an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def bounded_violations(error: Error) -> list[FieldViolation]:
+    """Return the first violations, each of bounded length."""
+    return [
+        FieldViolation(
+            shorten(violation.field, MAX_METADATA_LENGTH), shorten(violation.description, MAX_METADATA_LENGTH)
+        )
+        for violation in error.violations[:MAX_VIOLATIONS]
+    ]
+
+
+def bounded_metadata(error: Error) -> dict[str, str]:
+    """Return the metadata with values of bounded length."""
+    return {key: shorten(value, MAX_METADATA_LENGTH) for key, value in error.metadata.items()}
+
+
+def to_status(error: Error) -> status_pb2.Status:
+    """Make the status with one ErrorInfo, and BadRequest and RetryInfo where they belong."""
+    status = status_pb2.Status(
+        code=STATUS_CODES[error.kind].value[0], message=shorten(error.message, MAX_MESSAGE_LENGTH)
+    )
+    _add(
+        status,
+        error_details_pb2.ErrorInfo(
+            reason=error.reason.name, domain=DOMAIN, metadata=bounded_metadata(error)
+        ),
+    )
+    if error.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(error.retry_after * 1e9))
+        _add(status, retry)
+    if error.violations:
+        _add_violations(status, bounded_violations(error))
+    return status
+
+
+def _add_violations(status: status_pb2.Status, violations: list[FieldViolation]) -> None:
+    """Add as many violations as there is room for; the first always has room."""
+    room = MAX_STATUS_BYTES - status.ByteSize()
+    request = error_details_pb2.BadRequest()
+    for violation in violations:
+        request.field_violations.add(field=violation.field, description=violation.description)
+        if request.ByteSize() > room and len(request.field_violations) > 1:
+            del request.field_violations[-1]
+            break
+    _add(status, request)
+
+
+def _add(status: status_pb2.Status, detail: Message) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)
