@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,10 @@ from pecia_service.registry.model import Bundle, Role, Slot, Template, TemplateR
 from pecia_service.rendering.sources.inline import InlineBundleSource, InlineTemplateSource
 from pecia_service.rendering.sources.yaml_file import (
     FileError,
+    Head,
+    parse_head,
     read_text,
-    require_mapping,
-    require_text,
     split_front_matter,
-    take_text_list,
 )
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -26,6 +26,8 @@ MAX_FILE_BYTES = 1024 * 1024
 
 _BUNDLE_KEYS = frozenset({"slots", "tags", "description"})
 _TEMPLATE_KEYS = frozenset({"role", "constraints", "adapter_version", "description"})
+# How a violation of a template's content begins; its lines count from the content's first.
+_PLACE = re.compile(r"line ([0-9]+), column ([0-9]+): (.*)", re.DOTALL)
 _ROLES = {role.value: role for role in Role}
 
 
@@ -33,15 +35,23 @@ _ROLES = {role.value: role for role in Role}
 class Problem:
     """One thing that keeps a file from being published.
 
-    `path` is relative to the directory; `field` is empty when the whole file is meant.
+    `path` is relative to the directory; `field` is empty when the whole file is meant. `line` and `column` of
+    the file count from 1 and are None where nothing single is meant.
     """
 
     path: str
     field: str
     message: str
+    line: int | None = None
+    column: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The path with line and column, where they are known, as editors read it."""
+        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.path, self.field, self.message) if part)
+        return ": ".join(part for part in (self.place, self.field, self.message) if part)
 
 
 class DirectoryError(Exception):
@@ -115,29 +125,61 @@ class _Reader:
                 self._read_file(path, parts[0], parts[1], is_template=False)
 
     def _read_file(self, path: Path, identifier: str, semver: str, *, is_template: bool) -> None:
-        first_line = 1
         try:
             text = read_text(path, MAX_FILE_BYTES)
             if is_template:
-                head, content, first_line = split_front_matter(text)
-                template = _template(identifier, semver, require_mapping(head, _TEMPLATE_KEYS), content)
-                self.templates.append(template)
-                self.files[f"template {template.ref}"] = self._relative(path)
+                self._read_template(path, TemplateRef(identifier, semver), text)
             else:
-                bundle = _bundle(identifier, semver, require_mapping(text, _BUNDLE_KEYS))
-                self.bundles.append(bundle)
-                self.files[f"bundle {bundle}"] = self._relative(path)
+                self._read_bundle(path, identifier, semver, text)
         except FileError as error:
-            self._problem(path, error.field, str(error))
+            self._problem(path, error.field, str(error), error.line, error.column)
+
+    def _read_template(self, path: Path, ref: TemplateRef, text: str) -> None:
+        head_text, content, first_line = split_front_matter(text)
+        # An empty line stands for the fence, so that lines of the head are lines of the file.
+        head = parse_head("\n" + head_text, _TEMPLATE_KEYS)
+        violations: Sequence[FieldViolation] = ()
+        try:
+            template = _template(ref, head, content)
         except InvalidInputError as error:
-            for violation in error.violations:
-                self._problem(path, violation.field, _locate(violation, first_line))
+            violations = error.violations
+        if not self._report(path, head, violations, first_line):
+            self.templates.append(template)
+            self.files[f"template {ref}"] = self._relative(path)
+
+    def _read_bundle(self, path: Path, bundle_id: str, semver: str, text: str) -> None:
+        head = parse_head(text, _BUNDLE_KEYS)
+        violations: Sequence[FieldViolation] = ()
+        try:
+            bundle = _bundle(bundle_id, semver, head)
+        except InvalidInputError as error:
+            violations = error.violations
+        if not self._report(path, head, violations):
+            self.bundles.append(bundle)
+            self.files[f"bundle {bundle}"] = self._relative(path)
+
+    def _report(
+        self, path: Path, head: Head, violations: Sequence[FieldViolation], first_line: int = 1
+    ) -> bool:
+        """Keep all that is wrong with a file, each field once, and tell whether anything is."""
+        for fault in head.faults:
+            self._problem(path, fault.field, str(fault), fault.line, fault.column)
+        for violation in violations:
+            if head.is_faulty(violation.field):
+                continue
+            message, line, column = violation.description, head.line(violation.field), None
+            if match := _PLACE.fullmatch(message):
+                line, column, message = int(match[1]) + first_line - 1, int(match[2]), match[3]
+            self._problem(path, violation.field, message, line, column)
+        return bool(head.faults or violations)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
-    def _problem(self, path: Path, field: str, message: str) -> None:
-        self.problems.append(Problem(self._relative(path), field, message))
+    def _problem(
+        self, path: Path, field: str, message: str, line: int | None = None, column: int | None = None
+    ) -> None:
+        self.problems.append(Problem(self._relative(path), field, message, line, column))
 
 
 def _sorted_files(root: Path) -> Iterator[Path]:
@@ -148,50 +190,38 @@ def _sorted_files(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _locate(violation: FieldViolation, first_line: int) -> str:
-    """Say where in the file the content begins, when the violation names a line of the content."""
-    if violation.field == "content" and violation.description.startswith("line "):
-        return f"{violation.description} (line 1 of the content is line {first_line} of the file)"
-    return violation.description
-
-
-def _template(template_id: str, semver: str, head: Mapping[str, object], content: str) -> Template:
-    role = require_text(head, "role")
+def _template(ref: TemplateRef, head: Head, content: str) -> Template:
+    role = head.text("role")
     if role and role not in _ROLES:
-        raise FileError("role", f"must be one of {', '.join(_ROLES)}")
-    constraints = head.get("constraints") or {}
-    if not isinstance(constraints, dict):
-        raise FileError("constraints", "must be a mapping such as MAX_PARAGRAPHS: 3")
+        head.fault("role", f"must be one of {', '.join(_ROLES)}")
     return Template.define(
-        template_id=template_id,
-        semver=semver,
+        template_id=ref.template_id,
+        semver=ref.semver,
         role=_ROLES.get(role),
         content=content,
-        constraints=constraints,
-        adapter_version=require_text(head, "adapter_version"),
-        description=require_text(head, "description"),
+        constraints=head.mapping("constraints", "MAX_PARAGRAPHS: 3"),
+        adapter_version=head.text("adapter_version"),
+        description=head.text("description"),
     )
 
 
-def _bundle(bundle_id: str, semver: str, head: Mapping[str, object]) -> Bundle:
-    slots = head.get("slots") or {}
-    if not isinstance(slots, dict):
-        raise FileError("slots", "must be a mapping such as system: companion-system@1.0.0")
+def _bundle(bundle_id: str, semver: str, head: Head) -> Bundle:
     refs: dict[Slot, TemplateRef] = {}
     names = {slot.value: slot for slot in Slot}
-    for name, text in slots.items():
+    for name, text in head.mapping("slots", "system: companion-system@1.0.0").items():
         if name not in names:
-            raise FileError(f"slots.{name}", f"is not a slot; the slots are {', '.join(names)}")
-        if not isinstance(text, str) or "@" not in text:
-            raise FileError(f"slots.{name}", "must be ID@VERSION such as companion-system@1.0.0")
-        template_id, _, version = text.partition("@")
-        refs[names[name]] = TemplateRef(template_id, version)
+            head.fault(f"slots.{name}", f"is not a slot; the slots are {', '.join(names)}")
+        elif not isinstance(text, str) or "@" not in text:
+            head.fault(f"slots.{name}", "must be ID@VERSION such as companion-system@1.0.0")
+        else:
+            template_id, _, version = text.partition("@")
+            refs[names[name]] = TemplateRef(template_id, version)
     return Bundle.define(
         bundle_id=bundle_id,
         semver=semver,
         slots=refs,
-        tags=take_text_list(head, "tags"),
-        description=require_text(head, "description"),
+        tags=head.texts("tags"),
+        description=head.text("description"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,17 @@ _FENCE = "---\n"
 
 
 class FileError(Exception):
-    """A file is not of the documented form; `field` is empty when the whole file is meant."""
+    """A file is not of the documented form.
 
-    def __init__(self, field: str, message: str) -> None:
+    `field` is empty when the whole file is meant; `line` and `column` count from 1 and are None where nothing
+    single is meant.
+    """
+
+    def __init__(self, field: str, message: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.line = line
+        self.column = column
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -71,42 +77,100 @@ def split_front_matter(text: str) -> tuple[str, str, int]:
     return text[len(_FENCE) : end + 1], text[start:], text.count("\n", 0, start) + 1
 
 
-def require_mapping(text: str, keys: frozenset[str]) -> Mapping[str, object]:
-    """Parse YAML that is a mapping with none but these keys; raises FileError."""
+class Head:
+    """What a YAML mapping says; gathers in `faults` what is wrong with it, so that all can be reported.
+
+    What is faulty reads as if it were not there.
+    """
+
+    def __init__(self, values: Mapping[str, object], lines: Mapping[str, int]) -> None:
+        self._values = values
+        self._lines = lines
+        self.faults: list[FileError] = []
+
+    def text(self, key: str) -> str:
+        """Return a key's text, empty when it is not there."""
+        value = self._values.get(key)
+        if value is None or isinstance(value, str):
+            return value or ""
+        self.fault(key, "must be text; quote it")
+        return ""
+
+    def texts(self, key: str) -> list[str]:
+        """Return a key's list of texts, empty when it is not there."""
+        value = self._values.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.fault(key, "must be a list of texts")
+            return []
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                self.fault(f"{key}[{index}]", "must be text; quote it")
+        return [item for item in value if isinstance(item, str)]
+
+    def mapping(self, key: str, example: str) -> dict[str, Any]:
+        """Return a key's mapping, empty when it is not there; `example` says what one looks like."""
+        value = self._values.get(key)
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.fault(key, f"must be a mapping such as {example}")
+        return {}
+
+    def fault(self, field: str, message: str) -> None:
+        """Keep one more thing that is wrong."""
+        self.faults.append(FileError(field, message, self.line(field)))
+
+    def is_faulty(self, field: str) -> bool:
+        """Tell whether something is wrong with a field or with what it is part of."""
+        return any(
+            field == fault.field or field.startswith((f"{fault.field}.", f"{fault.field}["))
+            for fault in self.faults
+        )
+
+    def line(self, field: str) -> int | None:
+        """Return the line, from 1, of a field or of what it is part of; None if neither is there."""
+        while field and field not in self._lines:
+            field = field[: max(field.rfind("."), field.rfind("["), 0)]
+        return self._lines.get(field)
+
+
+def parse_head(text: str, keys: frozenset[str]) -> Head:
+    """Parse YAML that is a mapping with none but these keys; raises FileError if it is no mapping."""
+    loader = _StrictLoader(text)
     try:
-        value = yaml.load(text, _StrictLoader)
+        node = loader.get_single_node()
+        value = {} if node is None else loader.construct_document(node)
+        lines = {} if node is None else dict(_lines(node, ""))
     except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise FileError("", f"{line}{error.problem or 'is not YAML'}") from None
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise FileError("", error.problem or "is not YAML", line, column) from None
     except (yaml.YAMLError, ValueError) as error:
         raise FileError("", f"is not YAML: {error}") from None
     except RecursionError:
         raise FileError("", "is nested too deeply") from None
+    finally:
+        loader.dispose()
     if value is None:
         value = {}
     if not isinstance(value, dict):
         raise FileError("", f"must be a YAML mapping with the keys {', '.join(sorted(keys))}")
+    head = Head(value, lines)
     for key in value:
         if key not in keys:
-            raise FileError(key, f"is not a known key; known are {', '.join(sorted(keys))}")
-    return value
+            head.fault(key, f"is not a known key; known are {', '.join(sorted(keys))}")
+    return head
 
 
-def require_text(head: Mapping[str, object], key: str) -> str:
-    """Return a key's text, empty when it is not there; raises FileError for anything but text."""
-    value = head.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise FileError(key, "must be text; quote it")
-    return value
-
-
-def take_text_list(head: Mapping[str, object], key: str) -> list[str]:
-    """Return a key's list of texts, empty when it is not there; raises FileError for anything else."""
-    value = head.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise FileError(key, "must be a list of texts; quote what YAML reads as a number")
-    return value
+def _lines(node: yaml.Node, field: str) -> Iterator[tuple[str, int]]:
+    """Name every key and item below a node, with its line."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{field}.{key.value}" if field else str(key.value)
+            yield name, key.start_mark.line + 1
+            yield from _lines(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield f"{field}[{index}]", item.start_mark.line + 1
+            yield from _lines(item, f"{field}[{index}]")
