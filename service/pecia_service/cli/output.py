@@ -1,0 +1,156 @@
+"""Write results to stdout and everything else to stderr: tables, JSON, text, progress."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+# Control characters could drive a terminal, and marks that turn the direction of text could deceive a reader.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_UNBOUNDED_WIDTH = 100_000
+
+Cell = str | Text
+Writer = Callable[[str], object]
+
+
+class ProgressBar(Protocol):
+    """Shows how far long work is."""
+
+    def update(self, done: int, total: int | None = None) -> None:
+        """Show that `done` of `total` are done; a total of None means that it isn't known."""
+        ...
+
+
+def safe(text: str, *, keep: str = "") -> str:
+    """Return text that is safe on a terminal and stays on one line; `keep` names what may stay."""
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+def styled(text: str, style: str) -> Text:
+    """Return a table's cell in a style of rich, such as "bold red"."""
+    return Text(safe(text), style=style)
+
+
+class Output:
+    """The command's two streams; text is always UTF-8, whatever the locale says."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads stdout."""
+        return sys.stdout.isatty()
+
+    def write(self, text: str) -> None:
+        """Write text to stdout as it is."""
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+
+    def line(self, text: Cell = "") -> None:
+        """Write a line to stdout; control characters in it are escaped."""
+        self.write(_draw(_cell(text), terminal=self.is_terminal))
+
+    def json(self, value: object) -> None:
+        """Write one JSON value to stdout, readable."""
+        self.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+        """Write a table to stdout: with rules and colour on a terminal, plain columns elsewhere."""
+        self.write(_table(columns, rows, terminal=self.is_terminal))
+
+    def properties(self, rows: Iterable[Sequence[Cell]]) -> None:
+        """Write pairs of a name and a value to stdout."""
+        self.write(_table((), rows, terminal=self.is_terminal))
+
+    def note(self, text: Cell = "") -> None:
+        """Write a line to stderr; control characters in it are escaped."""
+        self._note(_draw(_cell(text), terminal=sys.stderr.isatty()))
+
+    def note_properties(self, rows: Iterable[Sequence[Cell]]) -> None:
+        """Write pairs of a name and a value to stderr."""
+        self._note(_table((), rows, terminal=sys.stderr.isatty()))
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[ProgressBar]:
+        """Show a progress bar on stderr while the block runs, if that is a terminal."""
+        if not sys.stderr.isatty():
+            yield _Silent()
+            return
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            yield _Bar(progress, label)
+
+    @staticmethod
+    def _note(text: str) -> None:
+        sys.stderr.buffer.write(text.encode())
+        sys.stderr.buffer.flush()
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def update(self, done: int, total: int | None = None) -> None:
+        """Show nothing."""
+
+
+class _Bar:
+    """One bar of rich."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=None)
+
+    def update(self, done: int, total: int | None = None) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+def _cell(value: Cell) -> Text:
+    return value if isinstance(value, Text) else Text(safe(value))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, terminal: bool) -> str:
+    table = Table(
+        *columns,
+        show_header=bool(columns),
+        box=SIMPLE_HEAD if terminal and columns else None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    if not columns and table.columns:
+        table.columns[0].style = "bold"
+    for column in table.columns:
+        column.overflow = "fold"
+    return _draw(table, terminal=terminal)
+
+
+def _draw(renderable: RenderableType, *, terminal: bool) -> str:
+    """Draw for a terminal of this width, or without colour and width."""
+    target = io.StringIO()
+    console = Console(
+        file=target,
+        force_terminal=terminal,
+        color_system="auto" if terminal else None,
+        width=None if terminal else _UNBOUNDED_WIDTH,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(renderable, soft_wrap=isinstance(renderable, Text))
+    return "".join(f"{line.rstrip(' ')}\n" for line in target.getvalue().splitlines())

@@ -1,0 +1,197 @@
+"""`pecia list` and `pecia show`: read what is published."""
+
+from __future__ import annotations
+
+import click
+from pecia_client import Client
+from pecia_client.messages import BundleRef, Constraints, GetBundleResponse, Template, TemplateRef
+
+from pecia_service.cli.documents import document, enum_name, slot_names, timestamp_text
+from pecia_service.cli.options import BUNDLE_REF, TEMPLATE_REF, json_option, server_options
+from pecia_service.cli.output import Output
+from pecia_service.cli.session import Session, pass_session
+from pecia_service.registry.model import Slot
+
+SHORT_HASH = 12
+
+
+@click.group("list")
+def list_pieces() -> None:
+    """List published templates or bundles."""
+
+
+@list_pieces.command("templates")
+@click.argument("template_id", default="", metavar="[ID]")
+@json_option
+@server_options
+@pass_session
+def list_templates(session: Session, *, template_id: str, as_json: bool, target: str, timeout: float) -> None:
+    """List template versions by id, newest first; only those of template ID if it is given.
+
+    \b
+    Example:
+      pecia list templates companion-system
+    """
+    with Client(target, timeout=timeout) as client:
+        templates = list(client.list_templates(template_id))
+    if as_json:
+        session.output.json([_template_document(template, with_content=False) for template in templates])
+        return
+    rows = [
+        (
+            template.definition.template_id,
+            template.definition.semver,
+            enum_name(template.definition, "role"),
+            str(template.content_bytes),
+            template.content_hash[:SHORT_HASH],
+            timestamp_text(template.published_at),
+            template.definition.description,
+        )
+        for template in templates
+    ]
+    session.output.table(("ID", "VERSION", "ROLE", "BYTES", "CONTENT HASH", "PUBLISHED", "DESCRIPTION"), rows)
+
+
+@list_pieces.command("bundles")
+@click.argument("bundle_id", default="", metavar="[ID]")
+@json_option
+@server_options
+@pass_session
+def list_bundles(session: Session, *, bundle_id: str, as_json: bool, target: str, timeout: float) -> None:
+    """List bundle versions by id, newest first; only those of bundle ID if it is given.
+
+    \b
+    Example:
+      pecia list bundles companion --json
+    """
+    with Client(target, timeout=timeout) as client:
+        bundles = list(client.list_bundles(bundle_id))
+    if as_json:
+        session.output.json([document(bundle, without=["bundle_hash"]) for bundle in bundles])
+        return
+    rows = [
+        (
+            bundle.definition.bundle_id,
+            bundle.definition.semver,
+            ", ".join(bundle.definition.tags),
+            timestamp_text(bundle.published_at),
+            bundle.definition.description,
+        )
+        for bundle in bundles
+    ]
+    session.output.table(("ID", "VERSION", "TAGS", "PUBLISHED", "DESCRIPTION"), rows)
+
+
+@click.group()
+def show() -> None:
+    """Show one published template or bundle."""
+
+
+@show.command("template")
+@click.argument("template", type=TEMPLATE_REF)
+@json_option
+@server_options
+@pass_session
+def show_template(
+    session: Session, *, template: TemplateRef, as_json: bool, target: str, timeout: float
+) -> None:
+    """Show TEMPLATE, which is ID@VERSION, with its content.
+
+    \b
+    Example:
+      pecia show template companion-system@1.0.0
+    """
+    with Client(target, timeout=timeout) as client:
+        found = client.get_template(template)
+    output = session.output
+    if as_json:
+        output.json(_template_document(found, with_content=True))
+        return
+    definition = found.definition
+    output.properties(
+        [
+            ("template", f"{definition.template_id}@{definition.semver}"),
+            ("role", enum_name(definition, "role")),
+            ("description", definition.description or "none"),
+            ("adapter_version", definition.adapter_version or "none"),
+            ("constraints", constraints_text(definition.constraints)),
+            ("content_hash", found.content_hash),
+            ("constraints_hash", found.constraints_hash),
+            ("definition_hash", found.definition_hash),
+            ("published_at", timestamp_text(found.published_at)),
+        ]
+    )
+    output.line()
+    for line in definition.content.split("\n"):
+        output.line(line)
+
+
+@show.command("bundle")
+@click.argument("bundle", type=BUNDLE_REF)
+@json_option
+@server_options
+@pass_session
+def show_bundle(session: Session, *, bundle: BundleRef, as_json: bool, target: str, timeout: float) -> None:
+    """Show BUNDLE, which is ID@VERSION or ID@LABEL: its slots, what it reads from a payload, its constraints.
+
+    \b
+    Examples:
+      pecia show bundle companion@1.2.0
+      pecia show bundle companion@production --json
+    """
+    with Client(target, timeout=timeout) as client:
+        found = client.get_bundle(bundle)
+    if as_json:
+        session.output.json(document(found))
+    else:
+        _show_bundle(session.output, found)
+
+
+def _show_bundle(output: Output, found: GetBundleResponse) -> None:
+    definition = found.bundle.definition
+    output.properties(
+        [
+            ("bundle", f"{definition.bundle_id}@{definition.semver}"),
+            ("description", definition.description or "none"),
+            ("tags", ", ".join(definition.tags) or "none"),
+            ("constraints", constraints_text(found.effective_constraints)),
+            ("bundle_hash", found.bundle.bundle_hash),
+            ("definition_hash", found.bundle.definition_hash),
+            ("published_at", timestamp_text(found.bundle.published_at)),
+        ]
+    )
+    output.line()
+    slots = [(slot.value, getattr(definition.slots, slot.value)) for slot in Slot]
+    output.table(("SLOT", "TEMPLATE"), [(name, f"{ref.template_id}@{ref.semver}") for name, ref in slots])
+    output.line()
+    output.table(
+        ("PAYLOAD PATH", "NEEDED", "READ BY"),
+        [
+            (path.path, "yes" if path.required else "no, has a default", ", ".join(slot_names(path.slots)))
+            for path in found.payload_paths
+        ],
+    )
+
+
+def constraints_text(constraints: Constraints) -> str:
+    """Return constraints on one line."""
+    parts = []
+    if constraints.forbidden_tokens:
+        parts.append(f"forbidden tokens: {', '.join(constraints.forbidden_tokens)}")
+    if constraints.HasField("max_sentence_length"):
+        parts.append(f"at most {constraints.max_sentence_length} words a sentence")
+    if constraints.HasField("max_paragraphs"):
+        parts.append(f"at most {constraints.max_paragraphs} paragraphs")
+    if constraints.no_emoji:
+        parts.append("no emoji")
+    if constraints.HasField("assertiveness_level"):
+        parts.append(f"assertiveness at most {constraints.assertiveness_level:g}")
+    parts += [f"further key: {key}" for key in sorted(constraints.further.fields)]
+    return "; ".join(parts) or "none"
+
+
+def _template_document(template: Template, *, with_content: bool) -> dict[str, object]:
+    result = document(template)
+    if not with_content:
+        del result["definition"]["content"]
+    return result
