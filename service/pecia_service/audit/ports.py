@@ -1,0 +1,73 @@
+"""What rendering hands records to, and what reading them back needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pecia_service.audit.record import AuditRecord
+from pecia_service.rendering.ports import BundleSource, TemplateSource
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """How a sink stands: records on their way, written, and dropped since it was made.
+
+    `queued_bytes` is about what the queued ones weigh. `failing` means that the last attempt to write failed,
+    or that records are being dropped.
+    """
+
+    queued: int
+    queued_bytes: int
+    written: int
+    dropped: int
+    failing: bool
+
+
+class AuditSink(Protocol):
+    """Takes records and brings them to where they are kept."""
+
+    @property
+    def keeps_records(self) -> bool:
+        """Whether a record can be read back later."""
+        ...
+
+    def record(self, record: AuditRecord) -> None:
+        """Take one record. Never blocks and never raises; what can't be kept is counted as dropped."""
+        ...
+
+    def holds(self, render_id: str) -> bool:
+        """Tell whether the record of a render is still on its way."""
+        ...
+
+    async def flush(self, seconds: float) -> bool:
+        """Wait at most `seconds` until all that was taken so far is settled; tell whether it is."""
+        ...
+
+    async def aclose(self, seconds: float) -> None:
+        """Take no more, flush for at most `seconds`, and count the rest as dropped."""
+        ...
+
+    def status(self) -> SinkStatus:
+        """Tell how the sink stands."""
+        ...
+
+
+class RecordWriter(Protocol):
+    """Where a sink brings its records."""
+
+    async def insert_many(self, records: Sequence[AuditRecord]) -> None:
+        """Keep all of the records or none; one that is there already is left alone.
+
+        Raises UnavailableError when another attempt may succeed, anything else when none will.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the pieces of one tenant are read, past every cache that renders share."""
+
+    bundles: BundleSource
+    templates: TemplateSource

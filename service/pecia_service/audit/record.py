@@ -1,0 +1,171 @@
+"""What stays of a render: the record, its own hash, and what of it no longer has its hash."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from pecia_service.canonical import JsonObject, canonical_json, sha256_hex
+from pecia_service.registry.model import Slot, Template, TemplateRef
+from pecia_service.rendering.model import Receipt, RenderResult
+from pecia_service.rendering.payload import Payload
+
+_FORMAT = "pecia.audit-record.v1"
+
+# Receipt, hashes and names: about what they take in memory, measured over records without texts.
+_RECORD_WEIGHT = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateUse:
+    """The template that a slot was rendered from, with the hashes that it had."""
+
+    slot: Slot
+    template_id: str
+    semver: str
+    content_hash: str
+    constraints_hash: str
+    definition_hash: str
+
+    @classmethod
+    def of(cls, slot: Slot, template: Template) -> TemplateUse:
+        """Note down a template."""
+        return cls(
+            slot,
+            template.template_id,
+            template.semver,
+            template.content_hash,
+            template.constraints_hash,
+            template.definition_hash,
+        )
+
+    @property
+    def ref(self) -> TemplateRef:
+        """The template's identity."""
+        return TemplateRef(self.template_id, self.semver)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the object that is hashed and stored."""
+        return {
+            "slot": self.slot.value,
+            "template_id": self.template_id,
+            "semver": self.semver,
+            "content_hash": self.content_hash,
+            "constraints_hash": self.constraints_hash,
+            "definition_hash": self.definition_hash,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One render as it was recorded; make it with `make_record`.
+
+    `payload` is the canonical payload and `prompt` the text; None when not kept, erased, or left out.
+    `redacted_at` is in microseconds since the epoch. `pieces` are the templates of an inline render on their
+    way to the store; a record that was read back has none.
+    """
+
+    tenant_id: str
+    receipt: Receipt
+    templates: tuple[TemplateUse, ...]
+    inline: bool
+    payload: bytes | None
+    prompt: str | None
+    redacted_at: int | None
+    record_hash: str
+    pieces: tuple[Template, ...] = ()
+
+    @property
+    def render_id(self) -> str:
+        """The key of the record within its tenant."""
+        return self.receipt.render_id
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes in memory."""
+        return (
+            _RECORD_WEIGHT
+            + sys.getsizeof(self.prompt)
+            + sys.getsizeof(self.payload)
+            + sum(piece.weight for piece in self.pieces)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What of a record does not have its hash; a text that is not there is not damaged.
+
+    `record` is about the receipt, the templates and the flags.
+    """
+
+    record: bool
+    prompt: bool
+    payload: bool
+
+    def __bool__(self) -> bool:
+        return self.record or self.prompt or self.payload
+
+
+def make_record(
+    tenant_id: str,
+    receipt: Receipt,
+    result: RenderResult,
+    payload: Payload,
+    *,
+    inline: bool,
+    keep_prompt: bool,
+    keep_payload: bool,
+) -> AuditRecord:
+    """Make the record of a render; `inline` says that its pieces came with the request and must be kept."""
+    templates = result.resolved.templates
+    uses = tuple(TemplateUse.of(slot, template) for slot, template in templates.items())
+    record_hash = sha256_hex(canonical_json(_hashed(receipt, uses, inline=inline)))
+    return AuditRecord(
+        tenant_id,
+        receipt,
+        uses,
+        inline,
+        payload.canonical if keep_payload else None,
+        result.prompt if keep_prompt else None,
+        None,
+        record_hash,
+        tuple({piece.definition_hash: piece for piece in templates.values()}.values()) if inline else (),
+    )
+
+
+def damage(record: AuditRecord) -> Damage:
+    """Tell what of a record was changed since it was made, as far as its own hashes can tell."""
+    return Damage(
+        record=not _has_its_hash(record),
+        prompt=record.prompt is not None
+        and sha256_hex(record.prompt.encode(errors="surrogatepass")) != record.receipt.prompt_hash,
+        payload=record.payload is not None and sha256_hex(record.payload) != record.receipt.payload_hash,
+    )
+
+
+def _has_its_hash(record: AuditRecord) -> bool:
+    if record.redacted_at is not None and not (record.prompt is None and record.payload is None):
+        return False
+    try:
+        hashed = canonical_json(_hashed(record.receipt, record.templates, inline=record.inline))
+    except ValueError:
+        return False
+    return sha256_hex(hashed) == record.record_hash
+
+
+def _hashed(receipt: Receipt, templates: tuple[TemplateUse, ...], *, inline: bool) -> JsonObject:
+    """Return what the record's hash is made of: not the texts, which have hashes of their own in it."""
+    return {
+        "format": _FORMAT,
+        "render_id": receipt.render_id,
+        "prompt_hash": receipt.prompt_hash,
+        "bundle_hash": receipt.bundle_hash,
+        "payload_hash": receipt.payload_hash,
+        "bundle_id": receipt.bundle_id,
+        "semver": receipt.semver,
+        "renderer_version": receipt.renderer_version,
+        "adapter_version": receipt.adapter_version,
+        "created_at": receipt.created_at,
+        "templates": [use.to_json() for use in templates],
+        "inline": inline,
+    }
