@@ -29,7 +29,8 @@ PROMPT_SUBSYSTEM := \
 	service/pecia_service/server/prompts.py \
 	service/pecia_service/server/render_stream.py \
 	service/pecia_service/server/audit.py \
-	service/pecia_service/server/convert*
+	service/pecia_service/server/requests.py \
+	service/pecia_service/server/convert/*
 comma := ,
 empty :=
 space := $(empty) $(empty)
