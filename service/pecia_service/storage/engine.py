@@ -108,7 +108,7 @@ class Database:
             async with self._connection(self._reading) as connection:
                 yield connection
 
-    async def fetch(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def fetch(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         """Run one reading statement and return its rows; once more if its connection turns out to be gone.
 
         Raises UnavailableError (STORAGE_UNAVAILABLE).
@@ -149,7 +149,7 @@ class Database:
         """Close all connections that are not in use."""
         await self._engine.dispose()
 
-    async def _fetch(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def _fetch(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         async with self._connection(self._reading) as connection:
             return (await connection.execute(statement)).all()
 

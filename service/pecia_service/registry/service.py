@@ -1,0 +1,217 @@
+"""The registry's use cases: publish pieces, read and list them, and move labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from pecia_service.errors import ErrorReason, Findings, invalid_field
+from pecia_service.ids import is_uuid
+from pecia_service.paging import Page, Pager, PageRequest, page_size
+from pecia_service.registry.identifiers import (
+    precedence_key,
+    require_identifier,
+    require_label,
+    require_semver,
+)
+from pecia_service.registry.model import (
+    Bundle,
+    Label,
+    LabelAction,
+    LabelEvent,
+    Published,
+    Slot,
+    StoredBundle,
+    StoredTemplate,
+    Template,
+    TemplateRef,
+    TemplateSummary,
+    compute_bundle_hash,
+    missing_reference,
+)
+from pecia_service.registry.model.label import LabelMove
+from pecia_service.registry.store import RegistryStore
+
+
+class Registry:
+    """The registry of all tenants; each method takes the tenant first.
+
+    `clock` gives microseconds since the epoch. Besides what it says, every method raises InvalidInputError
+    for malformed arguments, DataLossError (PIECE_DAMAGED) where it reads pieces, and UnavailableError
+    (STORAGE_UNAVAILABLE).
+    """
+
+    def __init__(self, store: RegistryStore, clock: Callable[[], int]) -> None:
+        self._pieces = store.pieces
+        self._labels = store.labels
+        self._clock = clock
+
+    async def publish_template(self, tenant_id: str, template: Template) -> Published[Template]:
+        """Store a template version for good; the same definition again changes nothing.
+
+        Raises AlreadyExistsError (TEMPLATE_ALREADY_EXISTS).
+        """
+        return await self._pieces.add_template(tenant_id, template, self._clock())
+
+    async def publish_bundle(self, tenant_id: str, bundle: Bundle) -> Published[Bundle]:
+        """Store a bundle version for good; the same definition again changes nothing.
+
+        The answer has its `stored_bundle_hash`. Raises AlreadyExistsError (BUNDLE_ALREADY_EXISTS) and
+        PreconditionError (TEMPLATE_REFERENCE_MISSING).
+        """
+        found = await self._pieces.get_templates(tenant_id, bundle.slots.values())
+        templates: dict[Slot, Template] = {}
+        for slot, ref in bundle.slots.items():
+            if ref not in found:
+                raise missing_reference(slot, ref)
+            templates[slot] = found[ref]
+        bundle_hash = compute_bundle_hash(bundle, templates)
+        return await self._pieces.add_bundle(tenant_id, bundle, bundle_hash, self._clock())
+
+    async def get_template(self, tenant_id: str, ref: TemplateRef) -> StoredTemplate:
+        """Return a template version; raises NotFoundError (TEMPLATE_NOT_FOUND)."""
+        checked = TemplateRef.checked(ref.template_id, ref.semver, "template")
+        return await self._pieces.get_template(tenant_id, checked)
+
+    async def get_bundle(self, tenant_id: str, bundle_id: str, semver: str) -> StoredBundle:
+        """Return a bundle version; raises NotFoundError (BUNDLE_NOT_FOUND)."""
+        require_identifier(bundle_id, "bundle.bundle_id")
+        require_semver(semver, "bundle.semver")
+        return await self._pieces.get_bundle(tenant_id, bundle_id, semver)
+
+    async def list_templates(
+        self, tenant_id: str, template_id: str, page: PageRequest
+    ) -> Page[TemplateSummary]:
+        """List versions of one template, or of all if empty: by id, newest first."""
+        _check_filter(template_id, "template_id")
+        limit = page_size(page.size)
+        pager = Pager("ListTemplates", tenant_id=tenant_id, template_id=template_id)
+        items = await self._pieces.list_templates(
+            tenant_id, template_id, pager.read(page.token, 3), limit + 1
+        )
+        return pager.page(
+            items, limit, lambda item: (item.template_id, precedence_key(item.semver), item.semver)
+        )
+
+    async def list_bundles(self, tenant_id: str, bundle_id: str, page: PageRequest) -> Page[StoredBundle]:
+        """List versions of one bundle, or of all if empty: by id, newest first."""
+        _check_filter(bundle_id, "bundle_id")
+        limit = page_size(page.size)
+        pager = Pager("ListBundles", tenant_id=tenant_id, bundle_id=bundle_id)
+        items = await self._pieces.list_bundles(tenant_id, bundle_id, pager.read(page.token, 3), limit + 1)
+        return pager.page(items, limit, lambda item: _bundle_cursor(item.bundle))
+
+    async def set_label(
+        self,
+        tenant_id: str,
+        *,
+        bundle_id: str,
+        label: str,
+        semver: str,
+        etag: str | None,
+        actor: str,
+        request_id: str = "",
+    ) -> Label:
+        """Create a label or move it; setting it to where it points changes nothing.
+
+        `etag`: None moves whatever is there, empty wants that there is no such label. A UUID as `request_id`
+        makes a retry answer the first outcome. Raises NotFoundError (BUNDLE_NOT_FOUND), AbortedError
+        (ETAG_MISMATCH), AlreadyExistsError (REQUEST_ID_REUSED).
+        """
+        move = partial(self._move, LabelAction.SET, semver=semver, etag=etag)
+        moved = await move(tenant_id, bundle_id, label, actor=actor, request_id=request_id)
+        assert moved is not None
+        return moved
+
+    async def roll_back_label(
+        self, tenant_id: str, *, bundle_id: str, label: str, etag: str, actor: str, request_id: str = ""
+    ) -> Label:
+        """Move a label to the version before its current entry; repeated, it walks further back.
+
+        `etag` is required. Raises NotFoundError (LABEL_NOT_FOUND), AbortedError (ETAG_MISMATCH),
+        PreconditionError (LABEL_HISTORY_EXHAUSTED), AlreadyExistsError (REQUEST_ID_REUSED).
+        """
+        move = partial(self._move, LabelAction.ROLL_BACK, etag=etag)
+        moved = await move(tenant_id, bundle_id, label, actor=actor, request_id=request_id)
+        assert moved is not None
+        return moved
+
+    async def delete_label(
+        self, tenant_id: str, *, bundle_id: str, label: str, etag: str, actor: str, request_id: str = ""
+    ) -> None:
+        """Remove a label; its history stays. An empty `etag` removes whatever is there.
+
+        Raises NotFoundError (LABEL_NOT_FOUND), AbortedError (ETAG_MISMATCH), AlreadyExistsError
+        (REQUEST_ID_REUSED).
+        """
+        move = partial(self._move, LabelAction.DELETE, etag=etag or None)
+        await move(tenant_id, bundle_id, label, actor=actor, request_id=request_id)
+
+    async def list_labels(self, tenant_id: str, bundle_id: str, page: PageRequest) -> Page[Label]:
+        """List labels of one bundle, or of all if empty: by bundle, then by label."""
+        _check_filter(bundle_id, "bundle_id")
+        limit = page_size(page.size)
+        pager = Pager("ListLabels", tenant_id=tenant_id, bundle_id=bundle_id)
+        items = await self._labels.list_labels(tenant_id, bundle_id, pager.read(page.token, 2), limit + 1)
+        return pager.page(items, limit, lambda item: (item.bundle_id, item.label))
+
+    async def list_label_events(
+        self, tenant_id: str, bundle_id: str, label: str, page: PageRequest
+    ) -> Page[LabelEvent]:
+        """List the history of one label of a bundle, or of all if empty: by label, newest first."""
+        require_identifier(bundle_id, "bundle_id")
+        if label:
+            require_label(label, "label")
+        limit = page_size(page.size)
+        pager = Pager("ListLabelEvents", tenant_id=tenant_id, bundle_id=bundle_id, label=label)
+        items = await self._labels.list_events(
+            tenant_id, bundle_id, label, pager.read(page.token, 2), limit + 1
+        )
+        return pager.page(items, limit, lambda item: (item.label, str(item.revision)))
+
+    async def _move(
+        self,
+        action: LabelAction,
+        tenant_id: str,
+        bundle_id: str,
+        label: str,
+        *,
+        etag: str | None,
+        actor: str,
+        request_id: str,
+        semver: str = "",
+    ) -> Label | None:
+        findings = Findings()
+        with findings.gather():
+            require_identifier(bundle_id, "bundle_id")
+        with findings.gather():
+            require_label(label, "label")
+        if action is LabelAction.SET:
+            with findings.gather():
+                require_semver(semver, "semver")
+        if action is LabelAction.ROLL_BACK and not etag:
+            findings.add(
+                invalid_field(
+                    ErrorReason.FIELD_INVALID, "etag", "is missing; read the label and give its etag"
+                )
+            )
+        if request_id and not is_uuid(request_id):
+            findings.add(
+                invalid_field(ErrorReason.FIELD_INVALID, "request_id", "is not a UUID; give one or none")
+            )
+        findings.raise_if_any()
+        return await self._labels.move(
+            tenant_id,
+            LabelMove(
+                action, bundle_id, label, semver, etag, actor, request_id.lower(), occurred_at=self._clock()
+            ),
+        )
+
+
+def _check_filter(identifier: str, field: str) -> None:
+    if identifier:
+        require_identifier(identifier, field)
+
+
+def _bundle_cursor(bundle: Bundle) -> tuple[str, str, str]:
+    return bundle.bundle_id, precedence_key(bundle.semver), bundle.semver

@@ -1,0 +1,238 @@
+"""Templates and bundles: stored once, read by exact version, listed newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Select, and_, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pecia_service.errors import AlreadyExistsError, ErrorReason
+from pecia_service.paging import Cursor
+from pecia_service.registry.model import (
+    Bundle,
+    Published,
+    StoredBundle,
+    StoredTemplate,
+    Template,
+    TemplateRef,
+    TemplateSummary,
+    bundle_not_found,
+    label_not_found,
+    template_not_found,
+)
+from pecia_service.registry.store.rows import (
+    bundle_from_row,
+    bundle_to_row,
+    template_from_row,
+    template_summary_from_row,
+    template_to_row,
+)
+from pecia_service.storage.engine import Database
+from pecia_service.storage.tables import bundles, labels, templates
+from pecia_service.storage.upsert import insert_if_absent
+
+_SUMMARY_COLUMNS = [
+    column for column in templates.columns if column.name not in ("tenant_id", "precedence", "content")
+]
+
+# Lists of references are padded to a multiple of this, so that few distinct statements are prepared.
+_REFERENCES_STEP = 4
+
+
+class PieceStore:
+    """Templates and bundles in the database.
+
+    Each method raises UnavailableError (STORAGE_UNAVAILABLE), and where it reads pieces DataLossError
+    (PIECE_DAMAGED). Reads are one statement each.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_template(
+        self, tenant_id: str, template: Template, published_at: int
+    ) -> Published[Template]:
+        """Store a template unless its version is there already.
+
+        Raises AlreadyExistsError (TEMPLATE_ALREADY_EXISTS) when that has another definition.
+        """
+        values = {"tenant_id": tenant_id, **template_to_row(template, published_at)}
+        key = _template_key(tenant_id, template.template_id, template.semver)
+
+        async def work(connection: AsyncConnection) -> Published[Template]:
+            if (await connection.execute(insert_if_absent(connection, templates).values(values))).rowcount:
+                return Published(template, published_at, created=True)
+            stored = (
+                await connection.execute(
+                    select(templates.c.definition_hash, templates.c.published_at).where(key)
+                )
+            ).one()
+            if stored.definition_hash != template.definition_hash:
+                raise _already_exists(
+                    "template",
+                    ErrorReason.TEMPLATE_ALREADY_EXISTS,
+                    {"template_id": template.template_id, "semver": template.semver},
+                    stored.definition_hash,
+                    template.definition_hash,
+                )
+            return Published(template, stored.published_at, created=False)
+
+        return await self._database.write(work)
+
+    async def add_bundle(
+        self, tenant_id: str, bundle: Bundle, bundle_hash: str, published_at: int
+    ) -> Published[Bundle]:
+        """Store a bundle unless its version is there already.
+
+        Raises AlreadyExistsError (BUNDLE_ALREADY_EXISTS) when that has another definition.
+        """
+        bundle = replace(bundle, stored_bundle_hash=bundle_hash)
+        values = {"tenant_id": tenant_id, **bundle_to_row(bundle, published_at)}
+        key = _bundle_key(tenant_id, bundle.bundle_id, bundle.semver)
+
+        async def work(connection: AsyncConnection) -> Published[Bundle]:
+            if (await connection.execute(insert_if_absent(connection, bundles).values(values))).rowcount:
+                return Published(bundle, published_at, created=True)
+            stored = (
+                await connection.execute(
+                    select(bundles.c.definition_hash, bundles.c.bundle_hash, bundles.c.published_at).where(
+                        key
+                    )
+                )
+            ).one()
+            if stored.definition_hash != bundle.definition_hash:
+                raise _already_exists(
+                    "bundle",
+                    ErrorReason.BUNDLE_ALREADY_EXISTS,
+                    {"bundle_id": bundle.bundle_id, "semver": bundle.semver},
+                    stored.definition_hash,
+                    bundle.definition_hash,
+                )
+            piece = replace(bundle, stored_bundle_hash=stored.bundle_hash)
+            return Published(piece, stored.published_at, created=False)
+
+        return await self._database.write(work)
+
+    async def get_template(self, tenant_id: str, ref: TemplateRef) -> StoredTemplate:
+        """Return a template; raises NotFoundError (TEMPLATE_NOT_FOUND)."""
+        rows = await self._database.fetch(
+            select(templates).where(_template_key(tenant_id, ref.template_id, ref.semver))
+        )
+        if not rows:
+            raise template_not_found(ref.template_id, ref.semver)
+        return template_from_row(rows[0]._mapping)
+
+    async def get_templates(
+        self, tenant_id: str, refs: Collection[TemplateRef]
+    ) -> dict[TemplateRef, Template]:
+        """Return those of the templates that exist."""
+        wanted = [(ref.template_id, ref.semver) for ref in dict.fromkeys(refs)]
+        if not wanted:
+            return {}
+        wanted += wanted[-1:] * (-len(wanted) % _REFERENCES_STEP)
+        rows = await self._database.fetch(
+            select(templates).where(
+                templates.c.tenant_id == tenant_id,
+                tuple_(templates.c.template_id, templates.c.semver).in_(wanted),
+            )
+        )
+        found = (template_from_row(row._mapping).template for row in rows)
+        return {template.ref: template for template in found}
+
+    async def get_bundle(self, tenant_id: str, bundle_id: str, semver: str) -> StoredBundle:
+        """Return a bundle; raises NotFoundError (BUNDLE_NOT_FOUND)."""
+        rows = await self._database.fetch(select(bundles).where(_bundle_key(tenant_id, bundle_id, semver)))
+        if not rows:
+            raise bundle_not_found(bundle_id, semver)
+        return bundle_from_row(rows[0]._mapping)
+
+    async def get_labelled(self, tenant_id: str, bundle_id: str, label: str) -> StoredBundle:
+        """Return the bundle that a label points to now.
+
+        Raises NotFoundError: LABEL_NOT_FOUND, or BUNDLE_NOT_FOUND when the label outlived its bundle.
+        """
+        same = and_(
+            bundles.c.tenant_id == labels.c.tenant_id,
+            bundles.c.bundle_id == labels.c.bundle_id,
+            bundles.c.semver == labels.c.semver,
+        )
+        rows = await self._database.fetch(
+            select(labels.c.semver.label("labelled_semver"), bundles)
+            .select_from(labels.outerjoin(bundles, same))
+            .where(labels.c.tenant_id == tenant_id, labels.c.bundle_id == bundle_id, labels.c.label == label)
+        )
+        if not rows:
+            raise label_not_found(bundle_id, label)
+        row = rows[0]._mapping
+        if row["semver"] is None:
+            raise bundle_not_found(bundle_id, row["labelled_semver"])
+        return bundle_from_row(row)
+
+    async def list_templates(
+        self, tenant_id: str, template_id: str, after: Cursor | None, limit: int
+    ) -> list[TemplateSummary]:
+        """Return up to `limit` templates that follow `after` (id, precedence, version); all ids if empty."""
+        statement = _listed(select(*_SUMMARY_COLUMNS), templates.c.template_id, tenant_id, template_id)
+        statement = _paged(statement, templates.c.template_id, after).limit(limit)
+        return [template_summary_from_row(row._mapping) for row in await self._database.fetch(statement)]
+
+    async def list_bundles(
+        self, tenant_id: str, bundle_id: str, after: Cursor | None, limit: int
+    ) -> list[StoredBundle]:
+        """Return up to `limit` bundles that follow `after` (id, precedence, version); all ids if empty."""
+        statement = _listed(select(bundles), bundles.c.bundle_id, tenant_id, bundle_id)
+        statement = _paged(statement, bundles.c.bundle_id, after).limit(limit)
+        return [bundle_from_row(row._mapping) for row in await self._database.fetch(statement)]
+
+
+def _template_key(tenant_id: str, template_id: str, semver: str) -> ColumnElement[bool]:
+    return and_(
+        templates.c.tenant_id == tenant_id,
+        templates.c.template_id == template_id,
+        templates.c.semver == semver,
+    )
+
+
+def _bundle_key(tenant_id: str, bundle_id: str, semver: str) -> ColumnElement[bool]:
+    return and_(
+        bundles.c.tenant_id == tenant_id, bundles.c.bundle_id == bundle_id, bundles.c.semver == semver
+    )
+
+
+def _listed(statement: Select[Any], id_column: Column[Any], tenant_id: str, identifier: str) -> Select[Any]:
+    """Order a tenant's versions by id, newest first, then by version where only build metadata differs."""
+    table = id_column.table
+    statement = statement.where(table.c.tenant_id == tenant_id)
+    if identifier:
+        statement = statement.where(id_column == identifier)
+    return statement.order_by(id_column, table.c.precedence.desc(), table.c.semver)
+
+
+def _paged(statement: Select[Any], id_column: Column[Any], after: Cursor | None) -> Select[Any]:
+    """Leave out what comes up to a cursor (id, precedence, version)."""
+    if after is None:
+        return statement
+    table = id_column.table
+    last_id, last_precedence, last_semver = after
+    return statement.where(
+        # Implied by the rest, but this is what an index can begin from.
+        id_column >= last_id,
+        or_(
+            id_column > last_id,
+            table.c.precedence < last_precedence,
+            and_(table.c.precedence == last_precedence, table.c.semver > last_semver),
+        ),
+    )
+
+
+def _already_exists(
+    piece: str, reason: ErrorReason, metadata: dict[str, str], stored_hash: str, given_hash: str
+) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        reason,
+        f"the {piece} version was published with another definition; publish yours under another version",
+        metadata={**metadata, "stored_hash": stored_hash, "given_hash": given_hash},
+    )

@@ -1,0 +1,158 @@
+"""From rows to pieces, proved, and back; a row that can't be read is a damaged piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import orjson
+
+from pecia_service.canonical import JsonObject, canonical_json
+from pecia_service.errors import DataLossError
+from pecia_service.registry.constraints import Constraints
+from pecia_service.registry.identifiers import precedence_key
+from pecia_service.registry.model import (
+    Bundle,
+    Role,
+    Slot,
+    StoredBundle,
+    StoredTemplate,
+    Template,
+    TemplateRef,
+    TemplateSummary,
+    damaged_bundle,
+    damaged_template,
+)
+
+RowValues: TypeAlias = Mapping[Any, Any]
+
+_BUNDLE_COLUMNS = (*(f"{slot.value}_{part}" for slot in Slot for part in ("id", "semver")), "description")
+
+
+def template_to_row(template: Template, published_at: int) -> dict[str, object]:
+    """Return the columns of a template, without the tenant."""
+    return {
+        "template_id": template.template_id,
+        "semver": template.semver,
+        "precedence": precedence_key(template.semver),
+        "role": template.role.value,
+        "content": template.content,
+        "constraints_json": template.constraints.canonical.decode(),
+        "adapter_version": template.adapter_version,
+        "description": template.description,
+        "content_hash": template.content_hash,
+        "constraints_hash": template.constraints_hash,
+        "definition_hash": template.definition_hash,
+        "content_bytes": template.content_bytes,
+        "published_at": published_at,
+    }
+
+
+def template_from_row(row: RowValues) -> StoredTemplate:
+    """Make a template of its columns, and prove it; raises DataLossError (PIECE_DAMAGED)."""
+    ref = TemplateRef(row["template_id"], row["semver"])
+    if not _all_text(row, ("content",)):
+        raise damaged_template(ref, "content")
+    constraints = _constraints(row, ref)
+    if not _all_text(row, ("role", "adapter_version", "description")):
+        raise damaged_template(ref, "definition")
+    template = Template.restore(
+        template_id=ref.template_id,
+        semver=ref.semver,
+        role=row["role"],
+        content=row["content"],
+        constraints=constraints,
+        adapter_version=row["adapter_version"],
+        description=row["description"],
+        content_hash=row["content_hash"],
+        constraints_hash=row["constraints_hash"],
+        definition_hash=row["definition_hash"],
+    )
+    return StoredTemplate(template, row["published_at"])
+
+
+def template_summary_from_row(row: RowValues) -> TemplateSummary:
+    """Make a summary of a template's columns without its content; raises DataLossError (PIECE_DAMAGED)."""
+    ref = TemplateRef(row["template_id"], row["semver"])
+    constraints = Constraints.restore(_constraints(row, ref))
+    if constraints is None or constraints.constraints_hash != row["constraints_hash"]:
+        raise damaged_template(ref, "constraints")
+    try:
+        role = Role(row["role"])
+    except ValueError:
+        raise damaged_template(ref, "definition") from None
+    return TemplateSummary(
+        template_id=ref.template_id,
+        semver=ref.semver,
+        role=role,
+        constraints=constraints,
+        adapter_version=row["adapter_version"],
+        description=row["description"],
+        content_hash=row["content_hash"],
+        definition_hash=row["definition_hash"],
+        content_bytes=row["content_bytes"],
+        published_at=row["published_at"],
+    )
+
+
+def bundle_to_row(bundle: Bundle, published_at: int) -> dict[str, object]:
+    """Return the columns of a bundle, without the tenant."""
+    row: dict[str, object] = {
+        "bundle_id": bundle.bundle_id,
+        "semver": bundle.semver,
+        "precedence": precedence_key(bundle.semver),
+        "tags_json": canonical_json(bundle.tags).decode(),
+        "description": bundle.description,
+        "bundle_hash": bundle.stored_bundle_hash,
+        "definition_hash": bundle.definition_hash,
+        "published_at": published_at,
+    }
+    for slot, ref in bundle.slots.items():
+        row[f"{slot.value}_id"] = ref.template_id
+        row[f"{slot.value}_semver"] = ref.semver
+    return row
+
+
+def bundle_from_row(row: RowValues) -> StoredBundle:
+    """Make a bundle of its columns, and prove its definition; raises DataLossError (PIECE_DAMAGED).
+
+    Its bundle_hash is proved when its templates are there: see `ResolvedBundle.resolve`.
+    """
+    bundle_id, semver = row["bundle_id"], row["semver"]
+    if not _all_text(row, _BUNDLE_COLUMNS):
+        raise damaged_bundle(bundle_id, semver, "definition")
+    bundle = Bundle.restore(
+        bundle_id=bundle_id,
+        semver=semver,
+        slots={slot: TemplateRef(row[f"{slot.value}_id"], row[f"{slot.value}_semver"]) for slot in Slot},
+        tags=_tags(row["tags_json"], damaged_bundle(bundle_id, semver, "definition")),
+        description=row["description"],
+        definition_hash=row["definition_hash"],
+        bundle_hash=row["bundle_hash"],
+    )
+    return StoredBundle(bundle, row["published_at"])
+
+
+def _all_text(row: RowValues, columns: Iterable[str]) -> bool:
+    """Tell whether columns hold text: SQLite keeps a blob in them too."""
+    return all(isinstance(row[column], str) for column in columns)
+
+
+def _constraints(row: RowValues, ref: TemplateRef) -> JsonObject:
+    try:
+        value = orjson.loads(row["constraints_json"])
+    except orjson.JSONDecodeError:
+        raise damaged_template(ref, "constraints") from None
+    if not isinstance(value, dict):
+        raise damaged_template(ref, "constraints")
+    return value
+
+
+def _tags(text: str, damage: DataLossError) -> list[str]:
+    try:
+        tags = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise damage from None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise damage
+    return tags
