@@ -18,7 +18,7 @@ RENDER_PATH = [
 PURE = [PACKAGE / "canonical.py", PACKAGE / "errors.py"] + [
     path
     for room, names in (
-        ("registry", ("model", "constraints", "identifiers", "placeholders")),
+        ("registry", ("model", "constraints", "diff", "identifiers", "line_diff", "placeholders")),
         ("rendering", ("model", "payload", "renderer")),
         ("audit", ("record", "comparison", "filter")),
     )
