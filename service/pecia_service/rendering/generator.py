@@ -6,9 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pecia_service.canonical import normalise_text
-from pecia_service.errors import ErrorReason, NotFoundError, PreconditionError, invalid_field, size_exceeded
+from pecia_service.errors import ErrorReason, PreconditionError, invalid_field, size_exceeded
 from pecia_service.registry.identifiers import require_identifier, require_label, require_semver
-from pecia_service.registry.model import Bundle, Template, TemplateRef, check_adapter_version
+from pecia_service.registry.model import (
+    Bundle,
+    Template,
+    TemplateRef,
+    check_adapter_version,
+    label_not_found,
+)
 from pecia_service.registry.model.bundle import MAX_TAG_LENGTH
 from pecia_service.rendering.model import PromptPart, Receipt, RenderResult, ResolvedBundle
 from pecia_service.rendering.payload import Payload
@@ -192,15 +198,6 @@ def resolve_inline(bundle: Bundle, templates: Iterable[Template]) -> ResolvedBun
             )
         found[template.ref] = template
     return ResolvedBundle.resolve(bundle, found)
-
-
-def label_not_found(bundle_id: str, label: str) -> NotFoundError:
-    """Make the error for a label that does not exist."""
-    return NotFoundError(
-        ErrorReason.LABEL_NOT_FOUND,
-        f"bundle {bundle_id} has no label {label}",
-        metadata={"bundle_id": bundle_id, "label": label},
-    )
 
 
 def _unsupported_model(bundle: Bundle, model_type: str) -> PreconditionError:

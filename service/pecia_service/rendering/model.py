@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pecia_service.errors import ErrorReason, PreconditionError
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model import (
     Bundle,
@@ -15,6 +14,7 @@ from pecia_service.registry.model import (
     TemplateRef,
     compute_bundle_hash,
     damaged_bundle,
+    missing_reference,
 )
 from pecia_service.registry.placeholders import Placeholder
 
@@ -78,16 +78,6 @@ class ResolvedBundle:
                 if segment.default is None:
                     required.add(segment.dotted)
         return [PayloadPath(path, tuple(slots[path]), path in required) for path in sorted(slots)]
-
-
-def missing_reference(slot: Slot, ref: TemplateRef) -> PreconditionError:
-    """Make the error for a slot that names a template version that does not exist."""
-    return PreconditionError(
-        ErrorReason.TEMPLATE_REFERENCE_MISSING,
-        f"slot {slot.value} names template {ref}, which does not exist; "
-        "publish it first, or correct the reference",
-        metadata={"slot": slot.value, "template_id": ref.template_id, "semver": ref.semver},
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ from typing import TypeAlias
 
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import DataLossError, NotFoundError
-from pecia_service.registry.model import Bundle, Template, TemplateRef
+from pecia_service.registry.model import Bundle, Template, TemplateRef, template_not_found
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.ports import BundleSource, LabelSource, LoadResolved, TemplateSource
-from pecia_service.rendering.sources.inline import template_not_found
 
 PieceKey: TypeAlias = tuple[str, str, str]
 """Tenant, id, and version or label."""

@@ -4,26 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from pecia_service.errors import ErrorReason, NotFoundError
-from pecia_service.registry.model import Bundle, Template, TemplateRef
-
-
-def bundle_not_found(bundle_id: str, semver: str) -> NotFoundError:
-    """Make the error for a bundle version that does not exist."""
-    return NotFoundError(
-        ErrorReason.BUNDLE_NOT_FOUND,
-        f"there is no bundle {bundle_id}@{semver}",
-        metadata={"bundle_id": bundle_id, "semver": semver},
-    )
-
-
-def template_not_found(template_id: str, semver: str) -> NotFoundError:
-    """Make the error for a template version that does not exist."""
-    return NotFoundError(
-        ErrorReason.TEMPLATE_NOT_FOUND,
-        f"there is no template {template_id}@{semver}",
-        metadata={"template_id": template_id, "semver": semver},
-    )
+from pecia_service.registry.model import Bundle, Template, TemplateRef, bundle_not_found, template_not_found
 
 
 class InlineBundleSource:
