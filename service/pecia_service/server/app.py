@@ -100,7 +100,9 @@ class PeciaServer:
 
     def _add_reflection(self) -> None:
         servicer = reflection.ReflectionServicer([*SERVICES, _HEALTH, _REFLECTION_V1ALPHA])
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # in the stubs
+            servicer, self._server
+        )
         # The messages of v1 are those of v1alpha on the wire.
         handler = grpc.stream_stream_rpc_method_handler(
             servicer.ServerReflectionInfo,

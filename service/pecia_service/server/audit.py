@@ -9,10 +9,13 @@ from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import prompt_service_pb2_grpc, replay_pb2
 
 from pecia_service.audit.comparison import ReplayResult
+from pecia_service.audit.replay import ReplayClaim
 from pecia_service.audit.service import Audit, VerifyEvent, VerifyProgress
 from pecia_service.paging import PageRequest
+from pecia_service.registry.model import Bundle, Template
 from pecia_service.server.context import Caller, Context
 from pecia_service.server.convert.audit import (
+    entry_to_proto,
     filter_from_proto,
     receipt_from_proto,
     record_to_proto,
@@ -46,10 +49,16 @@ class AuditServicer(prompt_service_pb2_grpc.PromptServiceServicer):
         if not claim.HasField("receipt"):
             raise missing_field("claim.receipt", "give the receipt that a render answered")
         payload = payload_from_proto(claim.payload, "claim.payload")
-        inline = None
+        bundle: Bundle | None = None
+        templates: list[Template] = []
         if claim.HasField("inline_bundle"):
-            inline = inline_bundle_from_proto(claim.inline_bundle, "claim.inline_bundle")
-        return await self._audit.replay_claim(tenant_id, receipt_from_proto(claim.receipt), payload, inline)
+            bundle, templates = inline_bundle_from_proto(claim.inline_bundle, "claim.inline_bundle")
+        return await self._audit.replay_claim(
+            tenant_id,
+            ReplayClaim.create(
+                receipt_from_proto(claim.receipt), payload, bundle=bundle, templates=templates
+            ),
+        )
 
     async def VerifyAudit(  # noqa: N802
         self, request: pb.VerifyAuditRequest, context: Context
@@ -77,7 +86,7 @@ class AuditServicer(prompt_service_pb2_grpc.PromptServiceServicer):
             PageRequest(request.page_size, request.page_token),
         )
         return pb.ListAuditRecordsResponse(
-            records=[summary_to_proto(summary) for summary in page.items], next_page_token=page.next_token
+            records=[entry_to_proto(entry) for entry in page.items], next_page_token=page.next_token
         )
 
     async def RedactAuditRecord(  # noqa: N802

@@ -7,6 +7,7 @@ from pecia.v1 import audit_pb2, bundle_pb2, receipt_pb2, replay_pb2, template_pb
 from pecia_service.audit.comparison import FirstDifference, ReplayFinding, ReplayResult
 from pecia_service.audit.filter import AuditFilter
 from pecia_service.audit.record import AuditRecord
+from pecia_service.audit.store import AuditEntry
 from pecia_service.rendering.model import Receipt
 from pecia_service.server.convert.outcomes import receipt_to_proto
 from pecia_service.server.convert.pieces import SLOT_TO_PROTO, template_ref_to_proto
@@ -15,6 +16,12 @@ from pecia_service.server.convert.structs import from_timestamp, to_timestamp
 
 def record_to_proto(record: AuditRecord) -> audit_pb2.AuditRecord:
     """Write a record with its prompt and payload, as far as it has them."""
+    return entry_to_proto(AuditEntry(record, record.payload is not None, record.prompt is not None))
+
+
+def entry_to_proto(entry: AuditEntry) -> audit_pb2.AuditRecord:
+    """Write a record as a list shows it."""
+    record = entry.record
     message = audit_pb2.AuditRecord(
         receipt=receipt_to_proto(record.receipt),
         templates=[
@@ -29,8 +36,8 @@ def record_to_proto(record: AuditRecord) -> audit_pb2.AuditRecord:
         inline=record.inline,
         canonical_payload=record.payload,
         prompt=record.prompt,
-        payload_kept=record.payload is not None,
-        prompt_kept=record.prompt is not None,
+        payload_kept=entry.payload_kept,
+        prompt_kept=entry.prompt_kept,
     )
     if record.redacted_at is not None:
         message.redacted_at.CopyFrom(to_timestamp(record.redacted_at))

@@ -18,6 +18,7 @@ from pecia_service.registry.model import (
     Slot,
     Template,
     TemplateRef,
+    TemplateSummary,
 )
 from pecia_service.rendering.model import PayloadPath
 from pecia_service.rendering.payload import Payload
@@ -160,6 +161,25 @@ def template_to_proto(template: Template, published_at: int) -> template_pb2.Tem
         definition_hash=template.definition_hash,
         published_at=to_timestamp(published_at),
         content_bytes=template.content_bytes,
+    )
+
+
+def template_summary_to_proto(summary: TemplateSummary) -> template_pb2.Template:
+    """Write a published template without its content."""
+    return template_pb2.Template(
+        definition=template_pb2.TemplateDefinition(
+            template_id=summary.template_id,
+            semver=summary.semver,
+            role=ROLE_TO_PROTO[summary.role],
+            constraints=constraints_to_proto(summary.constraints),
+            adapter_version=summary.adapter_version,
+            description=summary.description,
+        ),
+        content_hash=summary.content_hash,
+        constraints_hash=summary.constraints.constraints_hash,
+        definition_hash=summary.definition_hash,
+        published_at=to_timestamp(summary.published_at),
+        content_bytes=summary.content_bytes,
     )
 
 

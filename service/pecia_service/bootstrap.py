@@ -1,0 +1,175 @@
+"""The only place where concrete parts are wired together."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from pecia_service.audit.ports import AuditSink, Sources
+from pecia_service.audit.retention import Retention
+from pecia_service.audit.service import Audit
+from pecia_service.audit.sinks.database import DatabaseAuditSink
+from pecia_service.audit.sinks.null import NullAuditSink
+from pecia_service.audit.sinks.tenant import TenantSink
+from pecia_service.audit.store import AuditStore
+from pecia_service.caching.bounded import BoundedCache
+from pecia_service.ids import UuidFactory
+from pecia_service.registry.model import Bundle, Template
+from pecia_service.registry.service import Registry
+from pecia_service.registry.store import RegistryStore
+from pecia_service.rendering.checking import OutputChecker
+from pecia_service.rendering.generator import PromptGenerator
+from pecia_service.rendering.model import ResolvedBundle
+from pecia_service.rendering.ports import LabelSource
+from pecia_service.rendering.renderer import Renderer
+from pecia_service.rendering.sources.cached import (
+    CachedBundleSource,
+    CachedLabelSource,
+    CachedTemplateSource,
+    PieceKey,
+    TenantResolvedCache,
+    weigh_bundle,
+    weigh_resolved,
+    weigh_template,
+)
+from pecia_service.rendering.sources.database import (
+    DatabaseBundleSource,
+    DatabaseLabelSource,
+    DatabaseTemplateSource,
+)
+from pecia_service.settings import Settings
+from pecia_service.storage.engine import Database
+from pecia_service.storage.schema import prepare
+
+V = TypeVar("V")
+
+_TENANTS_AT_HAND = 1024
+_CHECKERS_AT_HAND = 256
+_CHECKER_WEIGHT = 64 * 1024
+
+
+def system_clock() -> int:
+    """Return microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def system_ids() -> Callable[[], str]:
+    """Return a function that makes UUIDv7s."""
+    return UuidFactory(lambda: time.time_ns() // 1_000_000, secrets.randbits)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What the server translates to."""
+
+    generator: Callable[[str], PromptGenerator]
+    registry: Registry
+    audit: Audit
+    checkers: BoundedCache[bytes, OutputChecker]
+    sink: AuditSink
+    database: Database
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[Application]:
+    """Wire a service from its settings; on the way out flush what is waiting, and close everything.
+
+    Raises SchemaError and UnavailableError for a database that can't be used.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database.open(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            connect_timeout=settings.database_connect_timeout,
+            statement_timeout=settings.database_statement_timeout,
+        )
+        stack.push_async_callback(database.dispose)
+        await prepare(database)
+        audit_store = AuditStore(database)
+        sink = _sink(settings, audit_store)
+        if isinstance(sink, DatabaseAuditSink):
+            sink.start()
+        stack.push_async_callback(sink.aclose, settings.shutdown_grace)
+        retention = Retention(audit_store, days=settings.audit_retention_days, clock=system_clock)
+        retention.start()
+        stack.push_async_callback(retention.aclose)
+        renderer = Renderer(settings.max_prompt_bytes)
+        audit = Audit(
+            audit_store,
+            sink,
+            lambda tenant_id: Sources(
+                DatabaseBundleSource(database, tenant_id), DatabaseTemplateSource(database, tenant_id)
+            ),
+            renderer,
+            clock=system_clock,
+            settle_seconds=settings.audit_settle_seconds,
+        )
+        yield Application(
+            _generators(settings, database, renderer, sink),
+            Registry(RegistryStore(database), system_clock),
+            audit,
+            BoundedCache(
+                max_entries=_CHECKERS_AT_HAND,
+                max_bytes=_CHECKERS_AT_HAND * _CHECKER_WEIGHT,
+                weigh=lambda _: _CHECKER_WEIGHT,
+            ),
+            sink,
+            database,
+        )
+
+
+def _generators(
+    settings: Settings, database: Database, renderer: Renderer, sink: AuditSink
+) -> Callable[[str], PromptGenerator]:
+    """Return what gives each tenant its generator; all share the caches, whose keys begin with the tenant."""
+    bundles: BoundedCache[PieceKey, Bundle] = _cache(settings, weigh_bundle)
+    templates: BoundedCache[PieceKey, Template] = _cache(settings, weigh_template)
+    resolved: BoundedCache[PieceKey, ResolvedBundle] = _cache(settings, weigh_resolved)
+    labels: BoundedCache[PieceKey, Bundle] = _cache(settings, weigh_bundle, settings.label_staleness)
+    new_id = system_ids()
+
+    @lru_cache(maxsize=_TENANTS_AT_HAND)
+    def generator(tenant_id: str) -> PromptGenerator:
+        label_source: LabelSource = DatabaseLabelSource(database, tenant_id)
+        if settings.label_staleness:
+            label_source = CachedLabelSource(label_source, labels, tenant_id)
+        return PromptGenerator(
+            CachedBundleSource(DatabaseBundleSource(database, tenant_id), bundles, tenant_id),
+            CachedTemplateSource(DatabaseTemplateSource(database, tenant_id), templates, tenant_id),
+            renderer,
+            TenantSink(
+                sink,
+                tenant_id,
+                keep_prompt=settings.audit_keep_prompt,
+                keep_payload=settings.audit_keep_payload,
+            ),
+            clock=system_clock,
+            new_id=new_id,
+            label_source=label_source,
+            resolved_cache=TenantResolvedCache(resolved, tenant_id),
+        )
+
+    return generator
+
+
+def _cache(settings: Settings, weigh: Callable[[V], int], ttl: float = 0) -> BoundedCache[PieceKey, V]:
+    return BoundedCache(
+        max_entries=settings.cache_entries, max_bytes=settings.cache_bytes, weigh=weigh, ttl=ttl or None
+    )
+
+
+def _sink(settings: Settings, store: AuditStore) -> AuditSink:
+    if settings.audit_sink == "null":
+        return NullAuditSink()
+    return DatabaseAuditSink(
+        store,
+        max_records=settings.audit_queue_records,
+        max_bytes=settings.audit_queue_bytes,
+        batch_size=settings.audit_batch_records,
+        retry_seconds=settings.audit_retry_seconds,
+    )

@@ -1,0 +1,57 @@
+"""A real server on a free loopback port, in the test's own event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from grpc import aio
+from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
+from pecia_service.bootstrap import Application, application
+from pecia_service.server.app import PeciaServer
+from pecia_service.settings import Settings
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A server that answers on `target`, with a channel to it and a stub for each service."""
+
+    target: str
+    settings: Settings
+    application: Application
+    server: PeciaServer
+    channel: aio.Channel
+    prompts: prompt_service_pb2_grpc.PromptServiceAsyncStub
+    registry: registry_service_pb2_grpc.RegistryServiceAsyncStub
+
+
+@asynccontextmanager
+async def live_server(database_url: str, **overrides: str) -> AsyncIterator[LiveServer]:
+    """Serve on a free port over a database that is migrated or SQLite; overrides are settings as text."""
+    settings = Settings.load(
+        {},
+        {
+            "listen": "127.0.0.1:0",
+            "database_url": database_url,
+            "shutdown_grace": "5",
+            **overrides,
+        },
+    )
+    async with application(settings) as app:
+        server = PeciaServer(settings, app)
+        target = f"127.0.0.1:{await server.start()}"
+        options = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
+        async with aio.insecure_channel(target, options) as channel:
+            try:
+                yield LiveServer(
+                    target,
+                    settings,
+                    app,
+                    server,
+                    channel,
+                    prompt_service_pb2_grpc.PromptServiceStub(channel),
+                    registry_service_pb2_grpc.RegistryServiceStub(channel),
+                )
+            finally:
+                await server.stop()
