@@ -71,9 +71,8 @@ class Shell:
         )
         outcome = Outcome(done.stdout, done.stderr)
         if show or done.returncode != expect:
-            for stream in (outcome.stdout, outcome.stderr):
-                if stream:
-                    print(indent(stream.decode(errors="replace")))
+            shown = [stream.decode(errors="replace") for stream in (done.stdout, done.stderr) if stream]
+            print(indent("\n".join(shown)))
         if done.returncode != expect:
             raise DemoError(f"pecia {arguments[0]} ended with exit code {done.returncode}, not {expect}")
         return outcome
@@ -123,7 +122,11 @@ def run(folder: Path) -> None:
             raise DemoError("the offline prompt has other bytes than the served one")
 
         heading("Read the audit record")
-        shell.pecia("audit", "show", render_id)
+        record = shell.pecia("audit", "show", render_id, show=False).stdout.decode()
+        facts, _, prompt = record.partition("\nPrompt:\n")
+        print(indent(f"{facts}\nPrompt: the {len(rendered.stdout)} bytes from above, left out here"))
+        if prompt.rstrip("\n") != rendered.stdout.decode().rstrip("\n"):
+            raise DemoError("the audit record does not hold the rendered prompt")
 
         heading("Replay it: every piece is read anew and rendered again")
         replayed = shell.pecia("replay", render_id)
@@ -175,11 +178,13 @@ def wait_until_serving(target: str, process: subprocess.Popen[bytes]) -> None:
     soon = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
     with Client(target, options=soon) as client:
         health = health_pb2_grpc.HealthStub(client.channel)
+        # The third-party stubs know Check only.
+        watch = health.Watch  # type: ignore[attr-defined]
         for _ in range(START_ATTEMPTS):
             if process.poll() is not None:
                 raise DemoError(f"the server ended with exit code {process.returncode} before it served")
             try:
-                for answer in health.Watch(health_pb2.HealthCheckRequest(), timeout=1, wait_for_ready=True):
+                for answer in watch(health_pb2.HealthCheckRequest(), timeout=1, wait_for_ready=True):
                     if answer.status == health_pb2.HealthCheckResponse.SERVING:
                         return
             except grpc.RpcError as error:
@@ -199,7 +204,7 @@ def free_port() -> int:
 def compare(name: str, actual: str, expected_name: str, expected: str) -> None:
     """Show that two values are equal; raises DemoError when they are not."""
     width = max(len(name), len(expected_name))
-    print(f"  {name:{width}}  {actual}\n  {expected_name:{width}}  {expected}")
+    print(f"\n  {name:{width}}  {actual}\n  {expected_name:{width}}  {expected}")
     if actual != expected:
         raise DemoError(f"{name} is not {expected_name}")
     print("  They are equal.")
