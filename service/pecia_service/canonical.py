@@ -171,7 +171,7 @@ def exact_numbers(value: JsonValue) -> JsonValue:
         return {key: exact_numbers(item) for key, item in value.items()}
     if isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
         return float(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, (str, *_BINARY)):
         return [exact_numbers(item) for item in value]
     return value
 

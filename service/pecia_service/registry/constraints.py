@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -206,9 +205,7 @@ def _flag(value: JsonValue, path: str) -> bool:
 def _level(value: JsonValue, path: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _invalid(path, "must be a number from 0 to 1")
-    if not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise _invalid(path, "must be a number from 0 to 1")
     return float(value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -151,9 +150,7 @@ def _traits(value: JsonObject | None, field: str) -> JsonObject:
 def _level(value: JsonValue, field: str) -> float:
     if value is None:
         raise _missing(field)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a number from 0 to 1")
-    if not math.isfinite(value) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a number from 0 to 1")
     return value
 
