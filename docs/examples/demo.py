@@ -71,8 +71,8 @@ class Shell:
         )
         outcome = Outcome(done.stdout, done.stderr)
         if show or done.returncode != expect:
-            shown = [stream.decode(errors="replace") for stream in (done.stdout, done.stderr) if stream]
-            print(indent("\n".join(shown)))
+            shown = [stream.decode(errors="replace").rstrip("\n") for stream in (done.stdout, done.stderr)]
+            print(indent("\n\n".join(filter(None, shown))))
         if done.returncode != expect:
             raise DemoError(f"pecia {arguments[0]} ended with exit code {done.returncode}, not {expect}")
         return outcome
