@@ -23,7 +23,7 @@ from pecia_service.cli.options import (
     server_options,
     yes_option,
 )
-from pecia_service.cli.output import Output, Writer
+from pecia_service.cli.output import Output, Writer, counted
 from pecia_service.cli.pieces import SHORT_HASH
 from pecia_service.cli.render import receipt_rows
 from pecia_service.cli.session import Session, pass_session
@@ -158,7 +158,7 @@ def export(
             write(json.dumps(document(record), ensure_ascii=False) + "\n")
             exported += 1
             bar.update(exported)
-    output.note(f"{exported} records exported")
+    output.note(f"{counted(exported, 'record')} exported")
     if gone:
         output.note(f"{gone} were pruned meanwhile and are left out")
 
@@ -208,9 +208,11 @@ def prune(
             {"records": last.records, "pieces": last.pieces, "before": moment.isoformat(), "dry_run": dry_run}
         )
     elif dry_run:
-        session.output.line(f"{last.records} records would be deleted")
+        session.output.line(f"{counted(last.records, 'record')} would be deleted")
     else:
-        session.output.line(f"{last.records} records and {last.pieces} inline pieces are deleted")
+        session.output.line(
+            f"deleted {counted(last.records, 'record')} and {counted(last.pieces, 'inline piece')}"
+        )
 
 
 @audit.command()

@@ -13,14 +13,14 @@ from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.json_file import STDIN, read_text
 from pecia_service.cli.offline import OfflineDirectory
 from pecia_service.cli.options import BUNDLE_REF, INPUT_FILE, json_option, offline_option, server_options
-from pecia_service.cli.output import Cell, Output, styled
+from pecia_service.cli.output import Cell, Output, counted, styled
 from pecia_service.cli.session import Session, pass_session
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow"}
 _MAX_EXCERPT = 40
 
 
-@click.command()
+@click.command(short_help="Measure a model's answer against constraints.")
 @click.argument("bundle", type=BUNDLE_REF)
 @click.argument("answer_file", metavar="[ANSWER]", type=INPUT_FILE, default=STDIN)
 @offline_option
@@ -91,7 +91,7 @@ def _show(output: Output, response: CheckOutputResponse, answer: str, lines: _Li
     errors = sum(violation.severity == Severity.SEVERITY_ERROR for violation in response.violations)
     verdict = styled("passed" if response.passed else "failed", "green" if response.passed else "bold red")
     verdict.append(
-        f": {errors} errors, {len(response.violations) - errors} warnings against "
+        f": {counted(errors, 'error')}, {counted(len(response.violations) - errors, 'warning')} against "
         f"{response.bundle_id}@{response.semver}"
     )
     output.line(verdict)

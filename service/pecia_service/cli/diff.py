@@ -18,7 +18,7 @@ from pecia_service.cli.session import Session, pass_session
 _LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command()
+@click.command(short_help="Compare two bundles slot by slot.")
 @click.argument("before", type=BUNDLE_REF)
 @click.argument("after", type=BUNDLE_REF)
 @offline_option

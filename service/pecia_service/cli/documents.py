@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from datetime import UTC
 from typing import Any
 
-from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -38,9 +37,9 @@ def enum_name(message: Message, field: str) -> str:
     return name
 
 
-def slot_names(numbers: Iterable[int]) -> list[str]:
+def slot_names(numbers: Iterable[Slot]) -> list[str]:
     """Return slots by their canonical names."""
-    return [_enum(number, Slot.DESCRIPTOR) for number in numbers]
+    return [_short_name(Slot.Name(number), "Slot") for number in numbers]
 
 
 def timestamp_text(moment: Timestamp) -> str:
@@ -51,14 +50,22 @@ def timestamp_text(moment: Timestamp) -> str:
 def _field(message: Message, name: str) -> object:
     field = message.DESCRIPTOR.fields_by_name[name]
     value = getattr(message, name)
-    if field.is_repeated:
-        return [_value(item, field.enum_type) for item in value]
     if field.has_presence and not message.HasField(name):
         return None
-    return _value(value, field.enum_type)
+    enum = field.enum_type
+    if enum is not None:
+        numbers = value if field.is_repeated else [value]
+        known = enum.values_by_number
+        # A newer server may answer what this client has no name for.
+        names = [
+            _short_name(known[number].name, enum.name) if number in known else str(number)
+            for number in numbers
+        ]
+        return names if field.is_repeated else names[0]
+    return [_value(item) for item in value] if field.is_repeated else _value(value)
 
 
-def _value(value: object, enum: EnumDescriptor | None) -> object:
+def _value(value: object) -> object:
     if isinstance(value, Timestamp):
         return timestamp_text(value)
     if isinstance(value, Struct):
@@ -67,15 +74,10 @@ def _value(value: object, enum: EnumDescriptor | None) -> object:
         return document(value)
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if enum is not None and isinstance(value, int):
-        return _enum(value, enum)
     return value
 
 
-def _enum(number: int, enum: EnumDescriptor) -> str:
-    known = enum.values_by_number.get(number)
-    if known is None:
-        return str(number)
-    prefix = _WORD_START.sub("_", enum.name).upper() + "_"
-    name = known.name.removeprefix(prefix)
-    return name.lower() if enum.name in _CANONICAL_ENUMS else name
+def _short_name(name: str, enum: str) -> str:
+    """Take the enum's prefix off, and give slots and roles their canonical names."""
+    short = name.removeprefix(f"{_WORD_START.sub('_', enum).upper()}_")
+    return short.lower() if enum in _CANONICAL_ENUMS else short

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pecia_client import Client, PeciaError
 
-from pecia_service.cli.output import Output, styled
+from pecia_service.cli.output import Output, counted, styled
 from pecia_service.registry.model import Slot, TemplateRef
 from pecia_service.rendering.sources.directory import DirectoryContents, Problem
 
@@ -33,8 +33,8 @@ class Inspection:
                 line.append_text(styled(f"{field}{problem.message}", ""))
                 output.line(line)
         output.line(
-            f"{_count(len(self.errors), 'error')}, {_count(len(self.warnings), 'warning')}; "
-            f"{_count(len(contents.templates), 'template')} and {_count(len(contents.bundles), 'bundle')} "
+            f"{counted(len(self.errors), 'error')}, {counted(len(self.warnings), 'warning')}; "
+            f"{counted(len(contents.templates), 'template')} and {counted(len(contents.bundles), 'bundle')} "
             "could be read"
         )
 
@@ -114,7 +114,3 @@ def _unused(contents: DirectoryContents) -> Iterator[Problem]:
 
 def _slot_field(slot: Slot) -> str:
     return f"slots.{slot.value}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

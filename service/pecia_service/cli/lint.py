@@ -16,7 +16,7 @@ from pecia_service.cli.session import Session, pass_session
 from pecia_service.rendering.sources.directory import read_directory
 
 
-@click.command()
+@click.command(short_help="List everything that publishing DIR would refuse.")
 @click.argument("directory", metavar="DIR", type=DIRECTORY)
 @click.option(
     "--target",

@@ -70,7 +70,10 @@ class PeciaGroup(click.Group):
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        version = metadata.version("pecia")
+        try:
+            version = metadata.version("pecia")
+        except metadata.PackageNotFoundError:
+            version = "of a checkout that is not installed"
         click.echo(f"pecia {version} (renderer {RENDERER_VERSION}, Unicode {UNICODE_VERSION})")
         ctx.exit()
 

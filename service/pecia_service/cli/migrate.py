@@ -19,7 +19,7 @@ _URL = next(setting for setting in SETTINGS if setting.name == "database_url")
 _STATEMENT_TIMEOUT = 24 * 3600.0
 
 
-@click.command()
+@click.command(short_help="Migrate a database's schema.")
 @click.option(
     _URL.flag,
     _URL.name,

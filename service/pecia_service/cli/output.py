@@ -37,6 +37,11 @@ def safe(text: str, *, keep: str = "") -> str:
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as in "1 error" and "2 errors"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def styled(text: str, style: str) -> Text:
     """Return a table's cell in a style of rich, such as "bold red"."""
     return Text(safe(text), style=style)

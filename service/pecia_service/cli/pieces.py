@@ -20,7 +20,7 @@ def list_pieces() -> None:
     """List published templates or bundles."""
 
 
-@list_pieces.command("templates")
+@list_pieces.command("templates", short_help="List template versions.")
 @click.argument("template_id", default="", metavar="[ID]")
 @json_option
 @server_options
@@ -52,7 +52,7 @@ def list_templates(session: Session, *, template_id: str, as_json: bool, target:
     session.output.table(("ID", "VERSION", "ROLE", "BYTES", "CONTENT HASH", "PUBLISHED", "DESCRIPTION"), rows)
 
 
-@list_pieces.command("bundles")
+@list_pieces.command("bundles", short_help="List bundle versions.")
 @click.argument("bundle_id", default="", metavar="[ID]")
 @json_option
 @server_options
@@ -87,7 +87,7 @@ def show() -> None:
     """Show one published template or bundle."""
 
 
-@show.command("template")
+@show.command("template", short_help="Show a template with its content.")
 @click.argument("template", type=TEMPLATE_REF)
 @json_option
 @server_options
@@ -126,7 +126,7 @@ def show_template(
         output.line(line)
 
 
-@show.command("bundle")
+@show.command("bundle", short_help="Show a bundle and what it reads.")
 @click.argument("bundle", type=BUNDLE_REF)
 @json_option
 @server_options

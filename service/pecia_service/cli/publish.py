@@ -42,7 +42,7 @@ class Published:
         return (self.kind, self.id, self.semver, styled(self.status, _STYLES[self.status]), self.detail)
 
 
-@click.command()
+@click.command(short_help="Publish the pieces in DIR.")
 @click.argument("directory", metavar="DIR", type=DIRECTORY)
 @json_option
 @server_options

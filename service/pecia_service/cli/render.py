@@ -15,7 +15,7 @@ from pecia_service.cli.payload_file import read_payload
 from pecia_service.cli.session import Session, pass_session
 
 
-@click.command()
+@click.command(short_help="Render a prompt with its receipt.")
 @click.argument("bundle", type=BUNDLE_REF)
 @click.option(
     "--payload",

@@ -26,7 +26,7 @@ _EXIT_CODES = {
 }
 
 
-@click.command()
+@click.command(short_help="Render again what was rendered, and compare.")
 @click.argument("render_id", required=False)
 @click.option(
     "--receipt",
@@ -76,7 +76,7 @@ def replay(
     finish(_EXIT_CODES.get(result.verdict, ExitCode.UNVERIFIABLE))
 
 
-@click.command()
+@click.command(short_help="Replay audit records in bulk.")
 @filter_options
 @json_option
 @server_options

@@ -30,7 +30,7 @@ def _setting_options(command: _Command) -> _Command:
     return command
 
 
-@click.command()
+@click.command(short_help="Run a server.")
 @_setting_options
 def serve(**flags: str | None) -> None:
     """Run a server until SIGTERM or SIGINT.
