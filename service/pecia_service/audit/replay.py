@@ -41,9 +41,9 @@ class ReplayClaim:
         cls,
         receipt: Receipt,
         payload: Payload,
-        *,
         bundle: Bundle | None = None,
         templates: Iterable[Template] = (),
+        *,
         field: str = "claim",
     ) -> ReplayClaim:
         """Check a claim; `field` is its path in the request.
