@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import URL, AdaptedConnection, Connection, Executable, Row, event, literal, select
-from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Executable, Row, literal, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from pecia_service.storage.drivers import WRITES, open_postgresql, open_sqlite
 from pecia_service.storage.failures import ConflictError, is_conflict, is_disconnect, translated, unavailable
 from pecia_service.storage.url import DatabaseUrl, EngineKind
 
@@ -25,8 +25,6 @@ MAX_ATTEMPTS = 8
 
 _FIRST_DELAY_SECONDS = 0.01
 _LONGEST_DELAY_SECONDS = 0.5
-
-_WRITES = "pecia_writes"
 
 
 class Database:
@@ -73,10 +71,10 @@ class Database:
         """
         parsed = DatabaseUrl.parse(url)
         if parsed.kind is EngineKind.SQLITE:
-            engine = _open_sqlite(parsed, pool_size, connect_timeout, statement_timeout)
+            engine = open_sqlite(parsed, pool_size, connect_timeout, statement_timeout)
             reading = engine
         else:
-            engine = _open_postgresql(
+            engine = open_postgresql(
                 parsed, pool_size, connect_timeout, statement_timeout, statement_cache_size
             )
             # Without BEGIN and ROLLBACK a read is one round trip. A transaction pooler needs them: only in a
@@ -155,7 +153,7 @@ class Database:
 
     async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._one_writer(), self._connection(self._engine) as connection:
-            await connection.execution_options(**{_WRITES: True})
+            await connection.execution_options(**{WRITES: True})
             await connection.begin()
             result = await work(connection)
             await _finish(connection.commit())
@@ -224,77 +222,3 @@ async def _abandon(connection: AsyncConnection) -> None:
         if isinstance(driver, asyncpg.Connection):
             driver.terminate()
         await connection.invalidate()
-
-
-def _open_sqlite(
-    url: DatabaseUrl, pool_size: int, connect_timeout: float, statement_timeout: float
-) -> AsyncEngine:
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=url.location),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=connect_timeout,
-        connect_args={"timeout": statement_timeout},
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: AsyncAdapt_aiosqlite_connection, _: object) -> None:
-        # Python's own transaction control begins too late and never with IMMEDIATE.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        # Asking first needs no lock, and the mode stays with the file.
-        cursor.execute("PRAGMA journal_mode")
-        if cursor.fetchone() != ("wal",):
-            cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later can't be retried inside SQLite, and fails at once.
-        if connection.get_execution_options().get(_WRITES):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _unnamed() -> str:
-    return ""
-
-
-def _open_postgresql(
-    url: DatabaseUrl,
-    pool_size: int,
-    connect_timeout: float,
-    statement_timeout: float,
-    statement_cache_size: int,
-) -> AsyncEngine:
-    async def connect() -> object:
-        # asyncpg reads the URL itself: sslmode, several hosts and libpq's other parameters are its business.
-        return await asyncpg.connect(
-            url.location,
-            timeout=connect_timeout,
-            command_timeout=statement_timeout,
-            statement_cache_size=statement_cache_size,
-        )
-
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=connect_timeout,
-        connect_args={
-            "async_creator_fn": connect,
-            "prepared_statement_cache_size": statement_cache_size,
-            # Names last as long as a server's connection; a pooler would let them meet.
-            "prepared_statement_name_func": None if statement_cache_size else _unnamed,
-        },
-    )
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def replace_if_closed(connection: AdaptedConnection, *_: object) -> None:
-        # The event loop has already read the end of the stream, so that no statement is needed to know.
-        if connection.driver_connection.is_closed():
-            raise DisconnectionError
-
-    return engine

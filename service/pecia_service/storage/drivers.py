@@ -1,0 +1,95 @@
+"""Engines over the two drivers, set up for transactions that begin and fail as they should."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import asyncpg
+from sqlalchemy import URL, AdaptedConnection, Connection, event
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from pecia_service.storage.url import DatabaseUrl
+
+WRITES = "pecia_writes"
+"""The execution option of a connection whose transaction will write."""
+
+
+def open_sqlite(
+    url: DatabaseUrl, pool_size: int, connect_timeout: float, statement_timeout: float
+) -> AsyncEngine:
+    """Make an engine whose connections share a file in WAL mode; see `Database.open`."""
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=url.location),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=connect_timeout,
+        connect_args={"timeout": statement_timeout},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: AsyncAdapt_aiosqlite_connection, _: object) -> None:
+        # Python's own transaction control begins too late and never with IMMEDIATE.
+        connection.isolation_level = None
+        # Text whose bytes were damaged must reach those who know its hash.
+        connection.driver_connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        cursor = connection.cursor()
+        # Asking first needs no lock, and the mode stays with the file.
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() != ("wal",):
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later can't be retried inside SQLite, and fails at once.
+        if connection.get_execution_options().get(WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _unnamed() -> str:
+    return ""
+
+
+def open_postgresql(
+    url: DatabaseUrl,
+    pool_size: int,
+    connect_timeout: float,
+    statement_timeout: float,
+    statement_cache_size: int,
+) -> AsyncEngine:
+    """Make an engine whose connections asyncpg opens from the URL as it is; see `Database.open`."""
+
+    async def connect() -> object:
+        # asyncpg reads the URL itself: sslmode, several hosts and libpq's other parameters are its business.
+        return await asyncpg.connect(
+            url.location,
+            timeout=connect_timeout,
+            command_timeout=statement_timeout,
+            statement_cache_size=statement_cache_size,
+        )
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=connect_timeout,
+        connect_args={
+            "async_creator_fn": connect,
+            "prepared_statement_cache_size": statement_cache_size,
+            # Names last as long as a server's connection; a pooler would let them meet.
+            "prepared_statement_name_func": None if statement_cache_size else _unnamed,
+        },
+    )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def replace_if_closed(connection: AdaptedConnection, *_: object) -> None:
+        # The event loop has already read the end of the stream, so that no statement is needed to know.
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
+
+    return engine
