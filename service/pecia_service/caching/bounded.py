@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
@@ -40,12 +41,20 @@ class _Request(Generic[K, V]):
         return isinstance(other, _Request) and self.key == other.key
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is known of a value that is kept: its weight in bytes, and what will let go of it in time."""
+
+    weight: int
+    expiry: asyncio.TimerHandle | None
+
+
 class BoundedCache(Generic[K, V]):
     """A least-recently-used cache over async-lru, for one event loop.
 
-    Holds at most `max_entries` values that weigh at most `max_bytes` together, by `weigh`. A value that is
-    heavier than all the room is answered and not kept. Errors are shared by those who wait, and never kept.
-    With `ttl` (seconds) a value is loaded again when it is older.
+    Holds at most `max_entries` (1 or more) values that weigh at most `max_bytes` together, by `weigh`. A
+    value that is heavier than all the room is answered and not kept. Errors are shared by those who wait,
+    and never kept. With `ttl` (seconds) a value is loaded again when it is older.
     """
 
     def __init__(
@@ -54,16 +63,19 @@ class BoundedCache(Generic[K, V]):
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._weigh = weigh
-        self._weights: OrderedDict[K, int] = OrderedDict()
+        self._ttl = ttl
+        self._held: OrderedDict[K, _Held] = OrderedDict()
         self._weight = 0
         self._evictions = 0
-        self._cached = alru_cache(maxsize=max_entries, ttl=ttl)(self._load)
+        # async-lru joins concurrent misses and keeps the values. It knows no weights and does not tell what
+        # it lets go of, so that is decided here alone.
+        self._cached = alru_cache(maxsize=None)(self._load)
 
     async def get(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
         """Return the value of `key`; load it when it is not here, once for all who ask meanwhile."""
-        value = await self._cached(_Request(key, load))
-        self._account(key, value)
-        return value
+        if key in self._held:
+            self._held.move_to_end(key)
+        return await self._cached(_Request(key, load))
 
     def __contains__(self, key: K) -> bool:
         return self._cached.cache_contains(_Request(key, None))
@@ -71,23 +83,40 @@ class BoundedCache(Generic[K, V]):
     def statistics(self) -> CacheStatistics:
         """Return counts since the start, and what is held now."""
         info = self._cached.cache_info()
-        return CacheStatistics(info.hits, info.misses, self._evictions, len(self._weights), self._weight)
+        return CacheStatistics(info.hits, info.misses, self._evictions, len(self._held), self._weight)
 
     async def _load(self, request: _Request[K, V]) -> V:
         load, request.load = request.load, None
         assert load is not None
-        return await load()
+        value = await load()
+        # Weighed before anybody has the value, so that nobody who stops waiting leaves it uncounted. What
+        # async-lru has given up meanwhile is not kept, and has no weight.
+        if request.key in self:
+            self._keep(request.key, self._weigh(value))
+        return value
 
-    def _account(self, key: K, value: V) -> None:
-        """Note a use; weigh what is new, and let go of the least recently used until the rest has room."""
-        if key in self._weights:
-            self._weights.move_to_end(key)
+    def _keep(self, key: K, weight: int) -> None:
+        """Count a value, and let go of the least recently used until it has room."""
+        if key in self._held:
+            self._held_no_more(key)
+        if weight > self._max_bytes:
+            self._cached.cache_invalidate(_Request(key, None))
             return
-        weight = self._weigh(value)
-        self._weights[key] = weight
-        self._weight += weight
-        while self._weight > self._max_bytes or len(self._weights) > self._max_entries:
-            oldest, weight = self._weights.popitem(last=False)
-            self._weight -= weight
+        while self._weight + weight > self._max_bytes or len(self._held) >= self._max_entries:
+            self._let_go(next(iter(self._held)))
             self._evictions += 1
-            self._cached.cache_invalidate(_Request(oldest, None))
+        expiry = None
+        if self._ttl is not None:
+            expiry = asyncio.get_running_loop().call_later(self._ttl, self._let_go, key)
+        self._held[key] = _Held(weight, expiry)
+        self._weight += weight
+
+    def _let_go(self, key: K) -> None:
+        self._held_no_more(key)
+        self._cached.cache_invalidate(_Request(key, None))
+
+    def _held_no_more(self, key: K) -> None:
+        held = self._held.pop(key)
+        self._weight -= held.weight
+        if held.expiry is not None:
+            held.expiry.cancel()
