@@ -13,7 +13,7 @@ import click
 from pecia_client import Client, PeciaError
 from pecia_client.messages import AuditRecord, PruneAuditRecordsResponse
 
-from pecia_service.cli.documents import document, enum_name, timestamp_text
+from pecia_service.cli.documents import document, enum_name, time_cell, timestamp_text
 from pecia_service.cli.options import (
     AGE,
     MOMENT,
@@ -78,7 +78,7 @@ def list_records(
         (
             record.receipt.render_id,
             f"{record.receipt.bundle_id}@{record.receipt.semver}",
-            timestamp_text(record.receipt.created_at),
+            time_cell(record.receipt.created_at),
             record.receipt.prompt_hash[:SHORT_HASH],
             _kept(record),
         )

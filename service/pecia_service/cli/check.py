@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from pecia_client import Client
 from pecia_client.messages import BundleRef, CheckOutputResponse, Severity, Violation
+from rich.text import Text
 
 from pecia_service.cli.documents import Document, document, enum_name
 from pecia_service.cli.failures import ExitCode, finish
@@ -89,12 +90,13 @@ def _show(output: Output, response: CheckOutputResponse, answer: str, lines: _Li
     if response.truncated:
         output.line("... and more violations than the server lists")
     errors = sum(violation.severity == Severity.SEVERITY_ERROR for violation in response.violations)
-    verdict = styled("passed" if response.passed else "failed", "green" if response.passed else "bold red")
-    verdict.append(
-        f": {counted(errors, 'error')}, {counted(len(response.violations) - errors, 'warning')} against "
-        f"{response.bundle_id}@{response.semver}"
+    output.line(
+        Text.assemble(
+            styled("passed", "green") if response.passed else styled("failed", "bold red"),
+            f": {counted(errors, 'error')}, {counted(len(response.violations) - errors, 'warning')} "
+            f"against {response.bundle_id}@{response.semver}",
+        )
     )
-    output.line(verdict)
 
 
 def _row(violation: Violation, answer: str, lines: _LineIndex) -> tuple[Cell, ...]:

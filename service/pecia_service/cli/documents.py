@@ -47,6 +47,11 @@ def timestamp_text(moment: Timestamp) -> str:
     return moment.ToDatetime(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def time_cell(moment: Timestamp) -> str:
+    """Return a moment to the second, for a table."""
+    return moment.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def _field(message: Message, name: str) -> object:
     field = message.DESCRIPTOR.fields_by_name[name]
     value = getattr(message, name)

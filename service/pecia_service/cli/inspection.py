@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pecia_client import Client, PeciaError
+from rich.text import Text
 
 from pecia_service.cli.output import Output, counted, styled
 from pecia_service.registry.model import Slot, TemplateRef
@@ -28,10 +29,13 @@ class Inspection:
         ):
             for problem in problems:
                 field = f"{problem.field}: " if problem.field else ""
-                line = styled(f"{directory / problem.place}: ", "bold")
-                line.append_text(styled(f"{severity}: ", style))
-                line.append_text(styled(f"{field}{problem.message}", ""))
-                output.line(line)
+                output.line(
+                    Text.assemble(
+                        styled(f"{directory / problem.place}: ", "bold"),
+                        styled(f"{severity}: ", style),
+                        styled(f"{field}{problem.message}", ""),
+                    )
+                )
         output.line(
             f"{counted(len(self.errors), 'error')}, {counted(len(self.warnings), 'warning')}; "
             f"{counted(len(contents.templates), 'template')} and {counted(len(contents.bundles), 'bundle')} "

@@ -6,8 +6,8 @@ import click
 from pecia_client import Client
 from pecia_client.messages import Label
 
-from pecia_service.cli.documents import document, enum_name, timestamp_text
-from pecia_service.cli.failures import InputError
+from pecia_service.cli.documents import document, enum_name, time_cell, timestamp_text
+from pecia_service.cli.failures import RefusedError
 from pecia_service.cli.options import json_option, server_options
 from pecia_service.cli.output import Output
 from pecia_service.cli.session import Session, pass_session
@@ -82,7 +82,7 @@ def list_labels(
                 item.label,
                 item.semver,
                 item.etag,
-                timestamp_text(item.updated_at),
+                time_cell(item.updated_at),
                 item.updated_by,
             )
             for item in labels
@@ -154,7 +154,7 @@ def _current_etag(client: Client, bundle_id: str, label_name: str) -> str:
     for item in client.list_labels(bundle_id):
         if item.label == label_name:
             return item.etag
-    raise InputError(f"bundle {bundle_id} has no label {label_name}")
+    raise RefusedError(f"bundle {bundle_id} has no label {label_name} [LABEL_NOT_FOUND]")
 
 
 def _list_events(output: Output, bundle_id: str, *, as_json: bool, target: str, timeout: float) -> None:
@@ -172,7 +172,7 @@ def _list_events(output: Output, bundle_id: str, *, as_json: bool, target: str, 
                 enum_name(event, "action"),
                 event.from_semver or "none",
                 event.to_semver or "none",
-                timestamp_text(event.occurred_at),
+                time_cell(event.occurred_at),
                 event.actor,
             )
             for event in events

@@ -19,6 +19,8 @@ from rich.text import Text
 # Control characters could drive a terminal, and marks that turn the direction of text could deceive a reader.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNBOUNDED_WIDTH = 100_000
+# On a narrow terminal these columns are broken before ids and hashes are.
+_PROSE = frozenset({"DESCRIPTION", "DETAIL", "MESSAGE", "TAGS", "TEXT"})
 
 Cell = str | Text
 Writer = Callable[[str], object]
@@ -141,6 +143,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, terminal: 
         table.columns[0].style = "bold"
     for column in table.columns:
         column.overflow = "fold"
+        column.no_wrap = bool(columns) and column.header not in _PROSE
     return _draw(table, terminal=terminal)
 
 

@@ -6,7 +6,7 @@ import click
 from pecia_client import Client
 from pecia_client.messages import BundleRef, Constraints, GetBundleResponse, Template, TemplateRef
 
-from pecia_service.cli.documents import document, enum_name, slot_names, timestamp_text
+from pecia_service.cli.documents import document, enum_name, slot_names, time_cell, timestamp_text
 from pecia_service.cli.options import BUNDLE_REF, TEMPLATE_REF, json_option, server_options
 from pecia_service.cli.output import Output
 from pecia_service.cli.session import Session, pass_session
@@ -44,7 +44,7 @@ def list_templates(session: Session, *, template_id: str, as_json: bool, target:
             enum_name(template.definition, "role"),
             str(template.content_bytes),
             template.content_hash[:SHORT_HASH],
-            timestamp_text(template.published_at),
+            time_cell(template.published_at),
             template.definition.description,
         )
         for template in templates
@@ -74,7 +74,7 @@ def list_bundles(session: Session, *, bundle_id: str, as_json: bool, target: str
             bundle.definition.bundle_id,
             bundle.definition.semver,
             ", ".join(bundle.definition.tags),
-            timestamp_text(bundle.published_at),
+            time_cell(bundle.published_at),
             bundle.definition.description,
         )
         for bundle in bundles

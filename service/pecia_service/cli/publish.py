@@ -160,7 +160,7 @@ def _report(output: Output, done: list[Published], *, as_json: bool) -> None:
         output.json([_document(piece) for piece in done])
         return
     if done:
-        output.table(("KIND", "ID", "VERSION", "STATUS", ""), [piece.row for piece in done])
+        output.table(("KIND", "ID", "VERSION", "STATUS", "DETAIL"), [piece.row for piece in done])
     counts = {status: sum(piece.status == status for piece in done) for status in _STYLES}
     output.line(
         ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "nothing to publish"
