@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 _FENCE = "---\n"
+_MAX_FIELD_LENGTH = 256
 
 
 class FileError(Exception):
@@ -29,10 +30,22 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses aliases, which can make a small file huge, and keys that stand twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            line = self.get_mark().line
-            raise FileError("", f"line {line + 1}: aliases are not allowed; write the value out")
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
+        if isinstance(event, yaml.AliasEvent):
+            mark = event.start_mark
+            raise FileError(
+                "", "aliases are not allowed; write the value out", mark.line + 1, mark.column + 1
+            )
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, KeyError, ValueError):
+            # PyYAML raises these for what has the form or the tag of a type but not a value of it.
+            raise yaml.constructor.ConstructorError(
+                None, None, "is no such date, number or truth value; quote it", node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
@@ -67,9 +80,14 @@ def read_text(path: Path, max_bytes: int) -> str:
 
 
 def split_front_matter(text: str) -> tuple[str, str, int]:
-    """Return front matter, content, and the line of the file (from 1) on which the content begins."""
+    """Return front matter, content, and the line of the file (from 1) on which the content begins.
+
+    Raises FileError.
+    """
     if not text.startswith(_FENCE):
         raise FileError("", "does not begin with a line --- and YAML front matter; role is required there")
+    if text.endswith(_FENCE.rstrip()):
+        text += "\n"
     end = text.find("\n" + _FENCE, len(_FENCE) - 1)
     if end < 0:
         raise FileError("", "has no second line --- that ends the front matter")
@@ -137,7 +155,11 @@ class Head:
 
 def parse_head(text: str, keys: frozenset[str]) -> Head:
     """Parse YAML that is a mapping with none but these keys; raises FileError if it is no mapping."""
-    loader = _StrictLoader(text)
+    try:
+        loader = _StrictLoader(text)
+    except yaml.reader.ReaderError as error:
+        message = "holds a character that YAML does not allow; escape it"
+        raise FileError("", message, text.count("\n", 0, error.position) + 1) from None
     try:
         node = loader.get_single_node()
         value = {} if node is None else loader.construct_document(node)
@@ -146,8 +168,6 @@ def parse_head(text: str, keys: frozenset[str]) -> Head:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise FileError("", error.problem or "is not YAML", line, column) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise FileError("", f"is not YAML: {error}") from None
     except RecursionError:
         raise FileError("", "is nested too deeply") from None
     finally:
@@ -164,7 +184,9 @@ def parse_head(text: str, keys: frozenset[str]) -> Head:
 
 
 def _lines(node: yaml.Node, field: str) -> Iterator[tuple[str, int]]:
-    """Name every key and item below a node, with its line."""
+    """Name the keys and items below a node, with their lines; what has a very long name is left out."""
+    if len(field) > _MAX_FIELD_LENGTH:
+        return
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             name = f"{field}.{key.value}" if field else str(key.value)
