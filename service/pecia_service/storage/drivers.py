@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
+from typing import Any
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import URL, AdaptedConnection, Connection, event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
@@ -25,7 +28,7 @@ def open_sqlite(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=connect_timeout,
-        connect_args={"timeout": statement_timeout},
+        connect_args={"async_creator_fn": _connect_sqlite, "timeout": statement_timeout},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -49,6 +52,21 @@ def open_sqlite(
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+async def _connect_sqlite(
+    database: str,
+    **options: Any,  # noqa: ANN401 - whatever the dialect has for the driver
+) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(database, **options)
+    # A process must be able to end although a connection was not closed.
+    connection._thread.daemon = True
+    try:
+        return await connection
+    except BaseException:
+        # The connection's thread reports its end to this event loop, and fails aloud if that is closed.
+        await asyncio.to_thread(connection._thread.join)
+        raise
 
 
 def _unnamed() -> str:
