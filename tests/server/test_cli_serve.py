@@ -1,0 +1,85 @@
+"""`pecia serve` and `pecia migrate`: how a server starts, and what keeps it from starting."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from pecia_service.cli.session import Session
+from pecia_service.storage.schema import head_revision
+from support.checkout import GENERATED, SERVICE
+from support.cli import Ran, run_cli
+from support.postgres import PostgresServer
+from support.server import live_server
+
+
+async def pecia(*arguments: str | Path) -> Ran:
+    """Run a command beside the test's own event loop."""
+    return await asyncio.to_thread(run_cli, *arguments, session=Session())
+
+
+async def serve(listen: str, database_url: str) -> tuple[int | None, list[str]]:
+    """Run a server that can't start in a process of its own; give its exit code and lines of stderr."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "pecia_service.cli.main",
+        *("serve", "--listen", listen, "--database-url", database_url),
+        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    return process.returncode, errors.decode().splitlines()
+
+
+async def test_migrate_says_from_where_to_where(database_url: str) -> None:
+    """On both engines; once more, it changes nothing."""
+    first = await pecia("migrate", "--database-url", database_url, "--json")
+    second = await pecia("migrate", "--database-url", database_url)
+    assert first.json == {"from_revision": None, "to_revision": head_revision()}
+    assert second.stdout == f"the database is at revision {head_revision()} already\n"
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve"])
+async def test_a_bad_database_url_is_one_line(command: str) -> None:
+    """Exit code 2; the flag is named."""
+    ran = await pecia(command, "--database-url", "mysql://db")
+    assert [ran.exit_code, ran.stderr] == [
+        2,
+        "error: --database-url must begin with sqlite:/// or postgresql://\n",
+    ]
+
+
+async def test_a_database_that_can_not_be_opened_is_unavailable(tmp_path: Path) -> None:
+    """Exit code 5."""
+    ran = await pecia("migrate", "--database-url", f"sqlite:///{tmp_path}/none/pecia.db")
+    assert [ran.exit_code, "[STORAGE_UNAVAILABLE]" in ran.stderr] == [5, True]
+
+
+async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    """Exit code 4; a second server must not share it silently."""
+    async with live_server(f"sqlite:///{tmp_path / 'one.db'}") as server:
+        code, errors = await serve(server.target, f"sqlite:///{tmp_path / 'two.db'}")
+    assert [code, errors[-1].startswith(f"error: can't listen on {server.target}: ")] == [4, True]
+
+
+async def test_a_database_that_is_not_migrated_is_one_line(
+    postgres_server: PostgresServer,
+) -> None:
+    """On PostgreSQL the operator decides when: exit code 4, and the command to run."""
+    url = await postgres_server.create_database()
+    code, errors = await serve("127.0.0.1:0", url)
+    await postgres_server.drop_database(url)
+    assert [code, errors[-1]] == [
+        4,
+        f"error: the database has no schema, but revision {head_revision()} is needed; run: pecia migrate",
+    ]
+
+
+async def test_a_variable_that_is_no_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt one would be ignored otherwise: exit code 2."""
+    monkeypatch.setenv("PECIA_LISTN", "127.0.0.1:0")
+    ran = await pecia("serve")
+    assert [ran.exit_code, ran.stderr] == [2, "error: PECIA_LISTN is not a setting; see pecia serve --help\n"]

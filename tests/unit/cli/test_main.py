@@ -1,0 +1,139 @@
+"""The command as a whole: help, exit codes, closed pipes, locales."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pecia_service.cli import main as main_module
+from pecia_service.cli.failures import ExitCode
+from pecia_service.cli.main import cli
+from pecia_service.settings import SETTINGS
+from support.checkout import GENERATED, SERVICE
+from support.cli import run_cli, write_payload, write_pieces
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """Name every command below a group, and the group."""
+    yield path
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+ALL_COMMANDS = list(commands(cli))
+
+
+def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Start `pecia` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pecia_service.cli.main", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}", **environment},
+    )
+
+
+def test_help_lists_every_exit_code() -> None:
+    """A script's author finds them in one place."""
+    listed = re.findall(r"^    ([0-9]+) ", run_cli("--help").stdout, re.MULTILINE)
+    assert [int(code) for code in listed] == [int(code) for code in ExitCode]
+
+
+@pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: tuple[str, ...]) -> None:
+    """Each says what it does; those that do something show an example."""
+    ran = run_cli(*command, "--help")
+    is_group = command in {(), ("list",), ("show",), ("label",), ("audit",)}
+    assert ran.exit_code == 0
+    assert is_group or re.search(r"^  Examples?:\n    .*pecia ", ran.stdout, re.MULTILINE) is not None
+
+
+def test_serve_help_lists_every_setting() -> None:
+    """Each flag with its environment variable and its default."""
+    text = " ".join(run_cli("serve", "--help").stdout.split())
+    missing = [
+        setting.name
+        for setting in SETTINGS
+        if f"{setting.flag} VALUE" not in text or f"[{setting.env}; default: {setting.default}]" not in text
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("arguments", [("unknown",), ("render",), ("lint", "no-such-directory")])
+def test_wrong_usage_has_exit_code_2(arguments: tuple[str, ...]) -> None:
+    """Nothing is on stdout."""
+    ran = run_cli(*arguments)
+    assert [ran.exit_code, ran.stdout] == [2, ""]
+
+
+def test_the_version_says_what_decides_output() -> None:
+    """Renderer and Unicode version are part of it."""
+    assert re.fullmatch(r"pecia .+ \(renderer \S+, Unicode \S+\)\n", run_cli("--version").stdout)
+
+
+def test_no_server_has_exit_code_5(tmp_path: Path) -> None:
+    """The message says how to start one."""
+    arguments = ("render", "a@1.0.0", "--payload", write_payload(tmp_path), "--timeout", "5")
+    ran = run_cli(*arguments, "--target", "127.0.0.1:1")
+    assert [ran.exit_code, "is it running (pecia serve)" in ran.stderr] == [5, True]
+
+
+def test_an_interrupt_has_exit_code_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quietly: whoever pressed the keys knows."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pecia_service.cli.lint.read_directory", interrupted)
+    ran = run_cli("lint", tmp_path)
+    assert [ran.exit_code, ran.stdout, ran.stderr] == [130, "", ""]
+
+
+def test_a_fault_of_the_program_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its traceback is what a report of it needs."""
+
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pecia_service.cli.lint.read_directory", faulty)
+    with pytest.raises(ZeroDivisionError):
+        run_cli("lint", tmp_path)
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    """As every tool does whose reader has ended."""
+    root, payload = write_pieces(tmp_path), write_payload(tmp_path)
+    process = start("render", "companion@1.0.0", "--offline", root, "--payload", payload)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert [process.wait(), errors] == [141, b""]
+
+
+def test_any_locale_prints_the_same_bytes(tmp_path: Path) -> None:
+    """A terminal without Unicode neither crashes nor changes the prompt."""
+    root, payload = write_pieces(tmp_path), write_payload(tmp_path, task="naïve 🌱")
+    arguments = ("render", "companion@1.0.0", "--offline", root, "--payload", payload)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    stdout, _ = start(*arguments, **ascii_only).communicate()
+    assert stdout.decode() == run_cli(*arguments).stdout
+
+
+def test_every_command_is_in_the_table() -> None:
+    """Names in the table lead to commands of the same name."""
+    context = click.Context(cli)
+    named = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    assert {name: command.name for name, command in named.items() if command} == {
+        name: name for name in main_module._COMMANDS
+    }
