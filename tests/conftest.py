@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pecia_service.storage.engine import Database
 from support.migrated import MigratedDatabases
 from support.postgres import PostgresServer
 
@@ -62,3 +63,11 @@ async def migrated_database_url(
     url = await migrated_databases.create_postgres(server)
     yield url
     await server.drop_database(url)
+
+
+@pytest.fixture
+async def database(migrated_database_url: str) -> AsyncIterator[Database]:
+    """Give a database that has the newest schema and no rows."""
+    database = Database.open(migrated_database_url)
+    yield database
+    await database.dispose()

@@ -75,8 +75,12 @@ class Registry:
 
     async def get_bundle(self, tenant_id: str, bundle_id: str, semver: str) -> StoredBundle:
         """Return a bundle version; raises NotFoundError (BUNDLE_NOT_FOUND)."""
-        require_identifier(bundle_id, "bundle.bundle_id")
-        require_semver(semver, "bundle.semver")
+        findings = Findings()
+        with findings.gather():
+            require_identifier(bundle_id, "bundle.bundle_id")
+        with findings.gather():
+            require_semver(semver, "bundle.semver")
+        findings.raise_if_any()
         return await self._pieces.get_bundle(tenant_id, bundle_id, semver)
 
     async def list_templates(

@@ -137,6 +137,9 @@ class PieceStore:
             select(templates).where(
                 templates.c.tenant_id == tenant_id,
                 tuple_(templates.c.template_id, templates.c.semver).in_(wanted),
+                # SQLite looks into an index for single columns only.
+                templates.c.template_id.in_([template_id for template_id, _ in wanted]),
+                templates.c.semver.in_([semver for _, semver in wanted]),
             )
         )
         found = (template_from_row(row._mapping).template for row in rows)

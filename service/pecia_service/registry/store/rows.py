@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from pecia_service.canonical import JsonObject, canonical_json
+from pecia_service.canonical import JsonObject, canonical_json, sha256_hex
 from pecia_service.errors import DataLossError
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.identifiers import precedence_key
@@ -75,7 +75,7 @@ def template_summary_from_row(row: RowValues) -> TemplateSummary:
     """Make a summary of a template's columns without its content; raises DataLossError (PIECE_DAMAGED)."""
     ref = TemplateRef(row["template_id"], row["semver"])
     constraints = Constraints.restore(_constraints(row, ref))
-    if constraints is None or constraints.constraints_hash != row["constraints_hash"]:
+    if constraints is None:
         raise damaged_template(ref, "constraints")
     try:
         role = Role(row["role"])
@@ -139,8 +139,12 @@ def _all_text(row: RowValues, columns: Iterable[str]) -> bool:
 
 
 def _constraints(row: RowValues, ref: TemplateRef) -> JsonObject:
+    """Return the object whose canonical form is stored; its hash is that of the text, to the byte."""
+    stored = row["constraints_json"]
+    if not isinstance(stored, str) or _hash(stored) != row["constraints_hash"]:
+        raise damaged_template(ref, "constraints")
     try:
-        value = orjson.loads(row["constraints_json"])
+        value = orjson.loads(stored)
     except orjson.JSONDecodeError:
         raise damaged_template(ref, "constraints") from None
     if not isinstance(value, dict):
@@ -148,11 +152,19 @@ def _constraints(row: RowValues, ref: TemplateRef) -> JsonObject:
     return value
 
 
-def _tags(text: str, damage: DataLossError) -> list[str]:
+def _tags(stored: object, damage: DataLossError) -> list[str]:
+    if not isinstance(stored, str):
+        raise damage
     try:
-        tags = orjson.loads(text)
+        tags: list[str] = orjson.loads(stored)
     except orjson.JSONDecodeError:
         raise damage from None
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+    is_list = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+    if not is_list or canonical_json(tags).decode() != stored:
         raise damage
     return tags
+
+
+def _hash(stored: str) -> str:
+    # Bytes that are no UTF-8 come from SQLite as lone surrogates.
+    return sha256_hex(stored.encode(errors="surrogatepass"))
