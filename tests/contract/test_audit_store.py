@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import Sequence
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from pecia_service.audit.filter import AuditFilter
@@ -13,7 +14,7 @@ from pecia_service.registry.model import Slot, Template
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import audit_piece_uses, audit_pieces
 from pecia_service.storage.upsert import insert_or_lock
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.audit import EPOCH_MS, TENANT, make_payload, make_pieces, make_template, record_render
 from support.statements import counted_statements
@@ -46,7 +47,7 @@ def ids(records: Sequence[AuditRecord]) -> list[str]:
 
 async def count_rows(database: Database, *tables: str) -> list[int]:
     """Count the rows of tables."""
-    return [(await database.fetch(text(f"SELECT count(*) FROM {table}")))[0][0] for table in tables]  # noqa: S608
+    return [(await database.fetch(text(f"SELECT count(*) FROM {table}")))[0][0] for table in tables]
 
 
 async def scanned(store: AuditStore, wanted: AuditFilter = ALL, **bounds: int) -> list[list[AuditRecord]]:
@@ -59,7 +60,7 @@ async def scanned(store: AuditStore, wanted: AuditFilter = ALL, **bounds: int) -
 
 async def test_a_record_comes_back_as_it_was(store: AuditStore) -> None:
     """Every field survives, with text of every plane."""
-    payload = make_payload("J\u00fcna \U0001f600 \\ \"quoted\"\n", mood="\ue000\U00010000")
+    payload = make_payload('J\u00fcna \U0001f600 \\ "quoted"\n', mood="\ue000\U00010000")
     records = [
         record_render(0, payload=payload),
         record_render(1, keep_prompt=False),
@@ -258,7 +259,9 @@ async def test_inline_pieces_are_kept_once(store: AuditStore, database: Database
 
 async def test_inline_pieces_come_back_by_their_hash(store: AuditStore) -> None:
     """A piece is read back as the template that it is; an unknown one is left out."""
-    piece = make_template(Slot.TASK, constraints={"NO_EMOJI": True, "X": [1, None]}, description="D\u00e9j\u00e0")
+    piece = make_template(
+        Slot.TASK, constraints={"NO_EMOJI": True, "X": [1, None]}, description="D\u00e9j\u00e0"
+    )
     await store.insert_many([dataclasses.replace(inline_record(0), pieces=(piece,))])
     found = await store.load_pieces(TENANT, [piece.definition_hash, "0" * 64])
     assert found == {piece.definition_hash: piece}
@@ -297,7 +300,7 @@ async def blocked_backends(database: Database) -> int:
     return count
 
 
-async def wait_until_blocked(database: Database, task: asyncio.Task[Pruned]) -> None:
+async def wait_until_blocked(database: Database, task: asyncio.Task[Any]) -> None:
     """Wait until a transaction waits for a lock; PostgreSQL has no event for that."""
     while not await blocked_backends(database):
         assert not task.done(), "it should wait for the other transaction"
@@ -309,24 +312,50 @@ async def test_a_piece_that_is_being_used_again_is_not_pruned(store: AuditStore,
     await store.insert_many([inline_record(0)])
     again = inline_record(1)
     piece = again.pieces[0]
+    running: list[asyncio.Task[Pruned]] = []
     async with asyncio.timeout(30):
 
         async def use_and_wait(connection: AsyncConnection) -> Pruned:
-            await connection.execute(insert_or_lock(connection, audit_pieces), [await stored_row(database, piece)])
-            use = {"tenant_id": TENANT, "render_id": again.render_id, "definition_hash": piece.definition_hash}
+            await connection.execute(
+                insert_or_lock(connection, audit_pieces), [await stored_row(database, piece)]
+            )
+            use = {
+                "tenant_id": TENANT,
+                "render_id": again.render_id,
+                "definition_hash": piece.definition_hash,
+            }
             await connection.execute(audit_piece_uses.insert(), [use])
             pruning = asyncio.create_task(store.prune_batch(TENANT, FIRST + 1))
             running.append(pruning)
             await wait_until_blocked(database, pruning)
             return Pruned(0, 0)
 
-        running: list[asyncio.Task[Pruned]] = []
         await database.write(use_and_wait)
         pruned = await running[0]
     assert (pruned, list(await store.load_pieces(TENANT, [piece.definition_hash]))) == (
         Pruned(1, 3),
         [piece.definition_hash],
     )
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+async def test_a_piece_that_is_being_pruned_is_stored_again(store: AuditStore, database: Database) -> None:
+    """A writer waits for a pruner that holds a piece, and brings it back when it was deleted."""
+    await store.insert_many([inline_record(0)])
+    again = inline_record(1)
+    chosen = audit_pieces.c.tenant_id == TENANT
+    running: list[asyncio.Task[None]] = []
+
+    async def delete_and_wait(connection: AsyncConnection) -> None:
+        await connection.execute(select(audit_pieces.c.definition_hash).where(chosen).with_for_update())
+        running.append(asyncio.create_task(store.insert_many([again])))
+        await wait_until_blocked(database, running[0])
+        await connection.execute(audit_pieces.delete().where(chosen))
+
+    async with asyncio.timeout(30):
+        await database.write(delete_and_wait)
+        await running[0]
+    assert await count_rows(database, "audit_pieces", "audit_piece_uses") == [4, 8]
 
 
 async def stored_row(database: Database, piece: Template) -> dict[str, object]:
@@ -337,7 +366,9 @@ async def stored_row(database: Database, piece: Template) -> dict[str, object]:
     return rows[0]._asdict()
 
 
-async def test_writers_and_pruners_leave_every_record_its_pieces(store: AuditStore, database: Database) -> None:
+async def test_writers_and_pruners_leave_every_record_its_pieces(
+    store: AuditStore, database: Database
+) -> None:
     """Whatever the order, a record that is there has its pieces, and no piece is there without a use."""
     rounds = 15
     await store.insert_many([inline_record(0)])
@@ -359,7 +390,7 @@ async def test_writers_and_pruners_leave_every_record_its_pieces(store: AuditSto
     assert (lost[0][0], await count_rows(database, "audit_pieces", "audit_piece_uses")) == (0, [0, 0])
 
 
-def joined() -> object:
+def joined() -> ColumnElement[bool]:
     """Join uses with their pieces."""
     return (audit_pieces.c.tenant_id == audit_piece_uses.c.tenant_id) & (
         audit_pieces.c.definition_hash == audit_piece_uses.c.definition_hash

@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pecia_service.audit.ports import Sources
+from pecia_service.audit.ports import AuditSink, Sources
 from pecia_service.audit.record import AuditRecord, make_record
 from pecia_service.audit.replay import Replayer
 from pecia_service.audit.resolution import Resolver, StoredPiece
+from pecia_service.audit.service import Audit
+from pecia_service.audit.sinks.null import NullAuditSink
+from pecia_service.audit.store import AuditStore
 from pecia_service.errors import DataLossError
 from pecia_service.ids import uuid7
 from pecia_service.registry.model import (
@@ -23,9 +26,12 @@ from pecia_service.registry.model import (
     damaged_template,
     template_not_found,
 )
+from pecia_service.registry.service import Registry
 from pecia_service.rendering.model import Receipt, RenderResult, ResolvedBundle
 from pecia_service.rendering.payload import Payload
 from pecia_service.rendering.renderer import Renderer
+from pecia_service.rendering.sources.database import DatabaseBundleSource, DatabaseTemplateSource
+from pecia_service.storage.engine import Database
 
 TENANT = "default"
 EPOCH_MS = 1_763_700_000_000
@@ -182,3 +188,39 @@ class PieceShelf:
     def _damage(self, ref: TemplateRef) -> DataLossError | None:
         part = self.damaged.get((ref.template_id, ref.semver))
         return damaged_template(ref, part) if part else None
+
+
+class StubSink(NullAuditSink):
+    """Keeps records elsewhere, and holds those that a test names."""
+
+    keeps_records = True
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+
+    def holds(self, render_id: str) -> bool:
+        """Tell whether the test named it."""
+        return render_id in self.held
+
+
+def make_audit(database: Database, sink: AuditSink | None = None, *, now_ms: int = EPOCH_MS) -> Audit:
+    """Make the audit of a database, at a time in milliseconds since the epoch."""
+    return Audit(
+        AuditStore(database),
+        sink or StubSink(),
+        lambda tenant_id: Sources(
+            DatabaseBundleSource(database, tenant_id), DatabaseTemplateSource(database, tenant_id)
+        ),
+        Renderer(),
+        clock=lambda: now_ms * 1000,
+    )
+
+
+async def publish_pieces(
+    registry: Registry, pieces: tuple[Bundle, Mapping[Slot, Template]], tenant_id: str = TENANT
+) -> None:
+    """Publish a bundle and its templates."""
+    bundle, templates = pieces
+    for template in templates.values():
+        await registry.publish_template(tenant_id, template)
+    await registry.publish_bundle(tenant_id, bundle)
