@@ -100,7 +100,8 @@ def _walk_unknown(message: Message) -> list[int]:
         if descriptor.message_type.GetOptions().map_entry:
             items = [item for item in value.values() if isinstance(item, Message)]
         else:
-            items = value if isinstance(value, Sequence) else [value]
+            # A ListValue is a message that counts as a sequence too.
+            items = [value] if isinstance(value, Message) else value
         for item in items:
             numbers.extend(_walk_unknown(item))
     return numbers
