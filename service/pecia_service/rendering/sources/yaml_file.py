@@ -30,11 +30,10 @@ class _StrictLoader(yaml.SafeLoader):
     """Refuses aliases, which can make a small file huge, and keys that stand twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
-        if isinstance(event, yaml.AliasEvent):
-            mark = event.start_mark
-            raise FileError(
-                "", "aliases are not allowed; write the value out", mark.line + 1, mark.column + 1
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs lack its types
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not allowed; write the value out", mark
             )
         return super().compose_node(parent, index)
 
