@@ -12,12 +12,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from golden.recompute import outcome, render
+from golden.vectors import recompute_all
 from pecia_service.canonical import canonical_json, casefold, normalise_text
 from pecia_service.registry.model import TemplateRef
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.payload import Payload
 from pecia_service.rendering.renderer import Renderer
 from pecia_service.rendering.sources.directory import read_directory
+from support.cases import generate_cases
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "companion"
 SURROGATES = range(0xD800, 0xE000)
@@ -45,6 +50,18 @@ def prompts() -> Iterator[str]:
         for payload in payloads:
             result = Renderer().render(resolved, payload)
             yield f"{bundle} {result.prompt_hash} {result.bundle_hash} {result.payload_hash} {result.prompt}"
+
+
+def vectors() -> Iterator[str]:
+    """Yield what the service makes of the input of every golden vector."""
+    return (json.dumps(vector, sort_keys=True) for vector in recompute_all())
+
+
+def generated() -> Iterator[str]:
+    """Render a few hundred generated cases; yield prompts and hashes, or the errors."""
+    for case in generate_cases(300):
+        given = {"bundle": case.bundle, "templates": case.templates, "payload": case.payload}
+        yield json.dumps(outcome(render, given), sort_keys=True)
 
 
 def numbers() -> Iterator[str]:
@@ -79,7 +96,7 @@ def digest(texts: Iterable[str]) -> str:
 
 def main() -> None:
     """Print one line for each kind of thing."""
-    for kind in (prompts, numbers, normalised, folded):
+    for kind in (prompts, vectors, generated, numbers, normalised, folded):
         print(digest(kind()), kind.__name__)
 
 
