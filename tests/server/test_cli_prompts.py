@@ -6,7 +6,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import grpc
 import pytest
+from pecia_client import Client, PeciaError
+from pecia_client.messages import AuditRecord
 from pecia_service.cli.session import Session
 from support.cli import Ran, run_cli, write_bundle, write_payload, write_pieces
 from support.server import LiveServer, live_server
@@ -224,6 +227,26 @@ async def test_a_failed_export_leaves_no_file(pecia: Pecia, tmp_path: Path) -> N
     name = tmp_path / "audit.jsonl"
     ran = await pecia("audit", "export", "--output", name, "--prompt-hash", "not-a-hash")
     assert [ran.exit_code, files(tmp_path, "audit.jsonl*")] == [2, []]
+
+
+async def test_export_leaves_out_what_was_pruned_meanwhile(
+    pecia: Pecia, payload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and the rest is exported."""
+    ids = [await render(pecia, payload) for _ in range(2)]
+    for render_id in ids:
+        await pecia("audit", "show", render_id)
+    read = Client.get_audit_record
+
+    def one_is_gone(client: Client, render_id: str) -> AuditRecord:
+        if render_id == ids[0]:
+            raise PeciaError(grpc.StatusCode.NOT_FOUND, "gone", reason="AUDIT_RECORD_NOT_FOUND")
+        return read(client, render_id)
+
+    monkeypatch.setattr(Client, "get_audit_record", one_is_gone)
+    ran = await pecia("audit", "export")
+    assert [json.loads(line)["receipt"]["render_id"] for line in ran.stdout.splitlines()] == [ids[1]]
+    assert ran.stderr == "1 record exported\n1 pruned meanwhile and left out\n"
 
 
 async def test_prune_counts_asks_and_deletes(pecia: Pecia, payload: Path) -> None:

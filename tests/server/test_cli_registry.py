@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import grpc
 import pytest
+from pecia_client import Client, PeciaError
 from support.cli import Ran, run_cli, write_bundle, write_pieces, write_template
 from support.server import live_server
 
@@ -160,6 +162,46 @@ async def test_a_bundle_is_shown_with_what_it_reads(pecia: Pecia, pieces: Path) 
         "slots": ["personality"],
         "required": False,
     }
+
+
+async def test_bundles_are_a_table_for_people(pecia: Pecia, pieces: Path) -> None:
+    """With tags and description."""
+    write_bundle(pieces, rest="tags: [gpt-4o, default]\ndescription: For chat.")
+    await pecia("publish", pieces)
+    ran = await pecia("list", "bundles", "companion")
+    heading, row = ran.stdout.splitlines()
+    assert heading.split() == ["ID", "VERSION", "TAGS", "PUBLISHED", "DESCRIPTION"]
+    assert row.split()[:4] == ["companion", "1.0.0", "gpt-4o,", "default"]
+    assert row.endswith("  For chat.")
+
+
+async def test_every_constraint_is_in_words(pecia: Pecia, pieces: Path) -> None:
+    """Further keys by their names."""
+    constraints = (
+        "{FORBIDDEN_TOKENS: [sure, ai], MAX_SENTENCE_LENGTH: 20, MAX_PARAGRAPHS: 2, NO_EMOJI: true, "
+        "ASSERTIVENESS_LEVEL: 0.5, REVIEW: {owner: me}}"
+    )
+    write_template(pieces, "system", "Hi", head=f"role: system\nconstraints: {constraints}")
+    await pecia("publish", pieces)
+    ran = await pecia("show", "template", "system@1.0.0")
+    assert (
+        "constraints       forbidden tokens: ai, sure; at most 20 words a sentence; at most 2 paragraphs; "
+        "no emoji; assertiveness at most 0.5; further key: REVIEW\n" in ran.stdout
+    )
+
+
+async def test_a_publication_that_breaks_off_says_what_was_done(
+    pecia: Pecia, pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server went away between templates and bundles: exit code 5, and it can be run again."""
+
+    def away(*_: object) -> None:
+        raise PeciaError(grpc.StatusCode.UNAVAILABLE, "away", reason="STORAGE_UNAVAILABLE")
+
+    monkeypatch.setattr(Client, "publish_bundle", away)
+    ran = await pecia("publish", pieces)
+    assert [ran.exit_code, ran.stderr] == [5, "error: away [STORAGE_UNAVAILABLE]\n"]
+    assert ran.stdout.splitlines()[-1] == "4 created"
 
 
 async def test_diff_asks_the_server(pecia: Pecia, pieces: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -40,6 +41,23 @@ async def test_migrate_says_from_where_to_where(database_url: str) -> None:
     second = await pecia("migrate", "--database-url", database_url)
     assert first.json == {"from_revision": None, "to_revision": head_revision()}
     assert second.stdout == f"the database is at revision {head_revision()} already\n"
+
+
+async def test_migrate_says_so_in_words(tmp_path: Path) -> None:
+    """For whoever looks on."""
+    ran = await pecia("migrate", "--database-url", f"sqlite:///{tmp_path / 'pecia.db'}")
+    assert ran.stdout == f"migrated from an empty database to revision {head_revision()}\n"
+
+
+async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    """Exit code 4: an older version must not touch it."""
+    url = f"sqlite:///{tmp_path / 'pecia.db'}"
+    await pecia("migrate", "--database-url", url)
+    with sqlite3.connect(tmp_path / "pecia.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'later'")
+    connection.close()
+    ran = await pecia("migrate", "--database-url", url)
+    assert [ran.exit_code, "has the schema of revision later" in ran.stderr] == [4, True]
 
 
 @pytest.mark.parametrize("command", ["migrate", "serve"])

@@ -160,7 +160,7 @@ def export(
             bar.update(exported)
     output.note(f"{counted(exported, 'record')} exported")
     if gone:
-        output.note(f"{gone} were pruned meanwhile and are left out")
+        output.note(f"{gone} pruned meanwhile and left out")
 
 
 @audit.command()

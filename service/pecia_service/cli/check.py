@@ -88,7 +88,7 @@ def _show(output: Output, response: CheckOutputResponse, answer: str, lines: _Li
             [_row(violation, answer, lines) for violation in response.violations],
         )
     if response.truncated:
-        output.line("... and more violations than the server lists")
+        output.line("... and more violations than are listed")
     errors = sum(violation.severity == Severity.SEVERITY_ERROR for violation in response.violations)
     output.line(
         Text.assemble(

@@ -12,7 +12,7 @@ from pecia_service.cli.documents import document, enum_name
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.offline import OfflineDirectory
 from pecia_service.cli.options import BUNDLE_REF, json_option, offline_option, server_options
-from pecia_service.cli.output import Output, safe, styled
+from pecia_service.cli.output import Output, styled
 from pecia_service.cli.session import Session, pass_session
 
 _LINE_STYLES = {"+": "green", "-": "red", "@": "cyan"}
@@ -90,4 +90,4 @@ def _show_diff(output: Output, text: str) -> None:
         output.write(text if text.endswith("\n") else f"{text}\n")
         return
     for line in text.removesuffix("\n").split("\n"):
-        output.line(styled(safe(line, keep="\t"), _LINE_STYLES.get(line[:1], "")))
+        output.line(styled(line, _LINE_STYLES.get(line[:1], ""), keep="\t"))

@@ -46,8 +46,6 @@ class _AgeType(click.ParamType[timedelta]):
     name = "AGE"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
         match = _AGE.fullmatch(str(value))
         if match is None:
             self.fail(f"{value!r} is not an age; write for instance 90d, 12h or 30m", param, ctx)
@@ -58,8 +56,6 @@ class _MomentType(click.ParamType[datetime]):
     name = "TIME"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:

@@ -44,9 +44,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def styled(text: str, style: str) -> Text:
-    """Return a table's cell in a style of rich, such as "bold red"."""
-    return Text(safe(text), style=style)
+def styled(text: str, style: str, *, keep: str = "") -> Text:
+    """Return safe text in a style of rich, such as "bold red"; `keep` is as for `safe`."""
+    return Text(safe(text, keep=keep), style=style)
 
 
 class Output:

@@ -172,7 +172,8 @@ def _show_all(output: Output, findings: list[ReplayResult], left_out: int, summa
         f"{summary.unverifiable} unverifiable"
     )
     if summary.renderer_version_differs:
-        output.line(f"{summary.renderer_version_differs} of the matches are of another renderer version")
+        verb = "is" if summary.renderer_version_differs == 1 else "are"
+        output.line(f"{summary.renderer_version_differs} of the matches {verb} of another renderer version")
 
 
 def _row(result: ReplayResult) -> tuple[Cell, ...]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pecia_service.cli.output import Output
 from support.cli import Ran, run_cli, write_bundle, write_pieces, write_template
 
 LIMITS = "role: system\nconstraints: {FORBIDDEN_TOKENS: [sure], ASSERTIVENESS_LEVEL: 0.1}"
@@ -116,3 +117,19 @@ def test_warnings_alone_pass(root: Path) -> None:
     """Assertiveness only ever warns: exit code 0."""
     ran = check(root, "This is definitely, certainly, absolutely and always so.", "--json")
     assert [ran.exit_code, [item["severity"] for item in ran.json["violations"]]] == [0, ["WARNING"]]
+
+
+def test_more_violations_than_are_listed_are_mentioned(root: Path) -> None:
+    """The list is bounded, and says so."""
+    ran = check(root, "sure\n\n" * 1001)
+    assert ran.exit_code == 1
+    assert "... and more violations than are listed\n" in ran.stdout
+
+
+def test_a_diff_on_a_terminal_is_coloured_and_safe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was added is green, and a control character in a template can't drive the terminal."""
+    monkeypatch.setattr(Output, "is_terminal", property(lambda _: True))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    write_template(root, "task", "Do that:\t\x1b[8m{{task}}", semver="2.0.0")
+    ran = run_cli("diff", "companion@1.0.0", "companion@2.0.0", "--offline", root)
+    assert "\x1b[32m+Do that:       \\x1b[8m{{task}}\x1b[0m\n" in ran.stdout

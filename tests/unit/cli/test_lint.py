@@ -108,3 +108,11 @@ def test_a_directory_without_pieces_is_refused(tmp_path: Path) -> None:
     ran = run_cli("lint", tmp_path)
     assert [ran.exit_code, ran.stdout] == [2, ""]
     assert "holds neither a templates nor a bundles directory" in ran.stderr
+
+
+def test_a_server_that_is_away_is_not_a_missing_template(tmp_path: Path) -> None:
+    """Exit code 5: nothing was found out."""
+    write_pieces(tmp_path)
+    write_bundle(tmp_path, "second", slots={"task": "task@9.0.0"})
+    ran = run_cli("lint", tmp_path, "--target", "127.0.0.1:1", "--timeout", "5")
+    assert [ran.exit_code, ran.stdout] == [5, ""]

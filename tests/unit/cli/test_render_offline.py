@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pecia_service.cli.output import Output
 from support.cli import run_cli, write_bundle, write_payload, write_pieces, write_template
 
 PROMPT = "You are Juna. {}\n\nMood: calm.\n\nActivity 0.5, stress 0.25.\n\nDo this: Plan the day."
@@ -140,3 +141,11 @@ def test_the_payload_file_is_checked_first(tmp_path: Path) -> None:
     ran = run_cli("render", "companion@1.0.0", "--offline", tmp_path, "--payload", payload)
     assert ran.exit_code == 2
     assert ran.stderr.startswith(f"error: {payload}: a payload has exactly the fields")
+
+
+def test_a_terminal_gets_a_line_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the shell's prompt does not stick to the rendered one; a pipe gets the bytes alone."""
+    monkeypatch.setattr(Output, "is_terminal", property(lambda _: True))
+    write_pieces(tmp_path)
+    ran = run_cli("render", "companion@1.0.0", "--offline", tmp_path, "--payload", write_payload(tmp_path))
+    assert ran.stdout == PROMPT + "\n"
