@@ -156,7 +156,12 @@ class Database:
             await connection.execution_options(**{WRITES: True})
             await connection.begin()
             result = await work(connection)
-            await _finish(connection.commit())
+            try:
+                await _finish(connection.commit())
+            except BaseException:
+                # SQLAlchemy takes a transaction whose commit failed for closed; in SQLite it is still open.
+                await _finish(connection.rollback())
+                raise
             return result
 
     @asynccontextmanager

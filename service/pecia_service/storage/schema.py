@@ -7,13 +7,12 @@ from pathlib import Path
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pecia_service.storage.engine import Database
-from pecia_service.storage.failures import ConflictError, sqlstate
+from pecia_service.storage.failures import sqlstate
 from pecia_service.storage.url import EngineKind
 
 _VERSION_TABLE = "alembic_version"
@@ -48,7 +47,12 @@ async def migrate(database: Database) -> str:
     Several processes may do so at once. Raises SchemaError for a schema that is newer than this code, and
     UnavailableError (STORAGE_UNAVAILABLE).
     """
-    await database.write(_migrate)
+    try:
+        await database.write(_migrate)
+    except DBAPIError as error:
+        if sqlstate(error) not in _CREATED_BY_ANOTHER:
+            raise
+        await database.write(_migrate)
     return head_revision()
 
 
@@ -93,12 +97,7 @@ def _newer(revision: str) -> SchemaError:
 
 
 async def _migrate(connection: AsyncConnection) -> None:
-    try:
-        await connection.run_sync(_upgrade)
-    except DBAPIError as error:
-        if sqlstate(error) in _CREATED_BY_ANOTHER:
-            raise ConflictError from error
-        raise
+    await connection.run_sync(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
@@ -109,11 +108,9 @@ def _upgrade(connection: Connection) -> None:
         connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE} FOR UPDATE"))
     context, scripts = MigrationContext.configure(connection), _scripts()
     current = context.get_current_revision()
-    try:
-        pending = list(scripts.iterate_revisions("head", current))
-    except CommandError:
-        assert current is not None
-        raise _newer(current) from None
+    if current is not None and not _is_known(current):
+        raise _newer(current)
+    pending = list(scripts.iterate_revisions("head", current))
     operations = Operations(context)
     for script in reversed(pending):
         script.module.upgrade(operations)
