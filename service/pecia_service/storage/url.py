@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 _FORMS = "give sqlite:///path/to/file or postgresql://user:password@host:port/database"
+
+_POSTGRESQL = "postgresql://"
+
+# What a log may show, if each part is where it is thought to be. A second @ can be part of a password that was
+# not escaped. libpq takes passwords in the query too.
+_SHOWN = re.compile(
+    rf"{_POSTGRESQL}(?:(?P<user>[^:/?#@]*)(?P<password>:[^/?#@]*)?@)?"
+    r"(?P<hosts>[^/?#@]*)(?P<path>(?:/[^?#@]*)?)(?:[?#][^@]*)?"
+)
 
 
 class EngineKind(enum.Enum):
@@ -39,18 +48,18 @@ class DatabaseUrl:
             case "sqlite" if separator:
                 return cls(EngineKind.SQLITE, _sqlite_file(rest))
             case "postgresql" | "postgres" if separator:
-                return cls(EngineKind.POSTGRESQL, f"postgresql://{rest}")
+                return cls(EngineKind.POSTGRESQL, f"{_POSTGRESQL}{rest}")
         raise ValueError(f"the database URL has an unknown scheme; {_FORMS}")
 
     def __str__(self) -> str:
         if self.kind is EngineKind.SQLITE:
             return f"sqlite:///{self.location}"
-        parts = urlsplit(self.location)
-        userinfo, at, hosts = parts.netloc.rpartition("@")
-        user, colon, _ = userinfo.partition(":")
-        shown = f"{user}{':***' if colon else ''}{at}{hosts}"
-        # The query goes too: libpq takes passwords there as well.
-        return urlunsplit((parts.scheme, shown, parts.path, "", ""))
+        shown = _SHOWN.fullmatch(self.location)
+        if shown is None:
+            return f"{_POSTGRESQL}***"
+        user, password, hosts, path = shown.group("user", "password", "hosts", "path")
+        login = "" if user is None else f"{user}{':***' if password else ''}@"
+        return f"{_POSTGRESQL}{login}{hosts}{path}"
 
     def __repr__(self) -> str:
         return f"DatabaseUrl({str(self)!r})"
