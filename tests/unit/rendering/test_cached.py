@@ -296,6 +296,7 @@ async def test_all_give_up() -> None:
     assert by_ref(A, B) == await source.get_templates(refs(A, B))
     others = asyncio.all_tasks() - {asyncio.current_task()}
     # asyncio complains of an error that nobody took when its task is collected.
+    del waiter
     gc.collect()
     assert ([], set()) == (complaints, others)
 
