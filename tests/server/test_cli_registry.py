@@ -269,6 +269,7 @@ async def test_labels_are_tables_for_people(pecia: Pecia, pieces: Path) -> None:
         (("label", "rollback", "companion", "staging"), "LABEL_NOT_FOUND"),
         (("label", "rollback", "companion", "staging", "--etag", "stale"), "LABEL_NOT_FOUND"),
         (("label", "rollback", "companion", "beta"), "LABEL_HISTORY_EXHAUSTED"),
+        (("label", "rollback", "companion", "beta", "--etag", "stale"), "ETAG_MISMATCH"),
         (("show", "bundle", "companion@production"), "LABEL_NOT_FOUND"),
         (("show", "template", "task@9.0.0"), "TEMPLATE_NOT_FOUND"),
     ],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from importlib import import_module, metadata
 
@@ -54,8 +52,6 @@ class PeciaGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # What reads stdout has ended; Python would report it once more when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(ExitCode.OUTPUT_CLOSED)
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)

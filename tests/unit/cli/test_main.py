@@ -13,7 +13,7 @@ from pecia_service.cli import main as main_module
 from pecia_service.cli.failures import ExitCode
 from pecia_service.cli.main import cli
 from pecia_service.settings import SETTINGS
-from support.checkout import GENERATED, SERVICE
+from support.checkout import GENERATED, ROOT, SERVICE
 from support.cli import run_cli, write_payload, write_pieces
 
 
@@ -46,6 +46,14 @@ def test_help_lists_every_exit_code() -> None:
     """A script's author finds them in one place."""
     listed = re.findall(r"^    ([0-9]+) ", run_cli("--help").stdout, re.MULTILINE)
     assert [int(code) for code in listed] == [int(code) for code in ExitCode]
+
+
+def test_the_guide_lists_every_exit_code_and_command() -> None:
+    """What is added here is added there."""
+    guide = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`pecia ([a-z]+)", guide))
+    assert re.findall(r"^\| ([0-9]+) \|", guide, re.MULTILINE) == [str(int(code)) for code in ExitCode]
+    assert {command[0] for command in ALL_COMMANDS if command} - named == set()
 
 
 @pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
