@@ -105,16 +105,13 @@ def test_changes_share_a_hunk_while_their_context_touches(apart: int, hunks: int
 
 
 def test_many_lines_are_still_compared() -> None:
-    """Up to 5,000 lines between equal ends, single changes are shown as such."""
+    """With 5,000 lines between equal ends, single changes are shown as such."""
     count = MAX_COMPARED_LINES
     before = ["head", *(f"line {number}" for number in range(count)), "tail"]
-    after = [
-        "head",
-        *(f"line {number}" if number % 2 else f"new {number}" for number in range(count)),
-        "tail",
-    ]
+    after = [f"new {line}" if number % 2 or number == count else line for number, line in enumerate(before)]
+    after[-1] = "tail"
     text = diff(before, after)
-    assert (changed_lines(text), apply(before, text)) == (count, after)
+    assert (changed_lines(text), apply(before, text)) == (count + 2, after)
 
 
 @pytest.mark.parametrize("swap", [False, True])

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model.common import check_bytes
@@ -72,7 +73,8 @@ class _Check:
 
     def run(self) -> Iterator[Violation]:
         rules = (self._tokens(), self._sentences(), self._paragraphs(), self._emoji(), self._assertiveness())
-        return heapq.merge(*rules, key=lambda violation: (violation.start, violation.rule))
+        # A merge is stable: at one start, violations stay in the order of the rules.
+        return heapq.merge(*rules, key=attrgetter("start"))
 
     @cached_property
     def _folded(self) -> FoldedText:

@@ -15,9 +15,9 @@ from pecia_service.rendering.checking.patterns import compile_pattern
 # Three vowel signs are starters themselves but decompose to marks that are not.
 NONSTARTER = r"[\P{ccc=0}\u0f73\u0f75\u0f81]"
 
-# What can be folded on its own: plain ASCII, white space, or a character with its marks. A sequence of marks
-# ends after 30 of them, as in the Stream-Safe Text Format (UAX #15), so that none takes long.
-_CHUNK = compile_pattern(rf"(?: ?[!-~](?!{NONSTARTER}))++|\s++|(?s:.){NONSTARTER}{{0,30}}+")
+# What can be folded on its own: plain ASCII, white space, or any character with the marks behind it. These
+# end after 30, as in the Stream-Safe Text Format (UAX #15), so that no sequence of marks takes long.
+_CHUNK = compile_pattern(rf"(?: ?[!-~])++|\s++|(?s:.){NONSTARTER}{{0,30}}+")
 _WHITE_SPACE = compile_pattern(r"\s++")
 
 
@@ -32,7 +32,7 @@ class FoldedText:
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the span in the text that the non-empty span [start, end) of `folded` came from.
 
-        It covers whole characters with their marks, also where only some of them were asked for.
+        It covers whole characters, also where only a part of what they fold to was asked for.
         """
         first = bisect_right(self._folded_starts, start) - 1
         last = bisect_right(self._folded_starts, end - 1) - 1

@@ -132,7 +132,8 @@ class TokenMatcher:
                 if beginning is None:
                     return
                 position = beginning.start()
-                in_word = position > 0 and words[folded[position - 1]]
+                # Where a token begins, no word is half read that an edge of it would have to end.
+                in_word = False
             character = folded[position]
             if words[character] is not in_word:
                 in_word = not in_word

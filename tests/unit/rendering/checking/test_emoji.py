@@ -37,7 +37,15 @@ def test_emoji_is_one_span(emoji: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0123456789#*", "\u00a9 \u00ae \u2122", "\u2600 \u2764 \u2192 \u2713", "\u200d\u20e3", ""]
+    "text",
+    [
+        "0123456789#*",
+        "\u00a9 \u00ae \u2122",
+        "\u2600 \u2764 \u2192 \u2713",
+        "\u200d\u20e3",
+        "\ufe0f\ufe0f",
+        "",
+    ],
 )
 def test_signs_are_no_emoji(text: str) -> None:
     """Digits and signs that are shown as text by default are allowed."""

@@ -108,6 +108,11 @@ def test_scripts_without_spaces_have_no_edges() -> None:
     ]
 
 
+def test_sound_marks_of_kana_touch_nothing() -> None:
+    """The mark of a long vowel belongs to no script, and yet to kana."""
+    assert found("\u30a2\u30fc \u30fc\u30a2", "\u30a2") == ["\u30a2", "\u30a2"]
+
+
 def test_mark_of_a_script_without_spaces_is_a_mark() -> None:
     """KA with a voicing mark is GA, composed or not."""
     assert found("\u304c \u304b\u3099 \u304b", "\u304b") == ["\u304b"]
