@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 MEBIBYTE: Final = 1024 * 1024
+
+_DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+# Without its brackets the port of an IPv6 address would be read as the address's last part.
+_ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^]]*)\]|(?P<host>[^]:[]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
 class SettingsError(ValueError):
@@ -35,15 +40,9 @@ class Setting:
         return f"--{self.name.replace('_', '-')}"
 
 
-def _text(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be empty")
-    return value.strip()
-
-
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not value.strip().isdecimal() or not least <= int(value) <= most:
+        if not _DIGITS.fullmatch(value.strip()) or not least <= int(value) <= most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(value)
 
@@ -83,12 +82,14 @@ def _choice(*names: str) -> Callable[[str], str]:
 
 def _loopback(value: str) -> str:
     """Accept loopback only: there is no authentication that would protect a wider address."""
-    host, separator, port = value.strip().rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError("must be HOST:PORT such as 127.0.0.1:50051")
-    name = host.removeprefix("[").removesuffix("]")
+    match = _ADDRESS.fullmatch(value.strip())
+    if match is None or int(match["port"]) > 65_535:
+        raise ValueError("must be HOST:PORT such as 127.0.0.1:50051 or [::1]:50051")
     try:
-        loopback = name == "localhost" or ipaddress.ip_address(name).is_loopback
+        if match["v6"] is not None:
+            loopback = ipaddress.IPv6Address(match["v6"]).is_loopback
+        else:
+            loopback = match["host"] == "localhost" or ipaddress.IPv4Address(match["host"]).is_loopback
     except ValueError:
         loopback = False
     if not loopback:
