@@ -1,0 +1,231 @@
+"""Settings: one table, read strictly, with flags above the environment, and errors of one line."""
+
+import dataclasses
+from typing import get_type_hints
+
+import pytest
+from pecia_service.settings import CLIENT_VARIABLES, MEBIBYTE, SETTINGS, Setting, Settings, SettingsError
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+BOUNDS = [
+    ("database_pool_size", "1", "1000", ["0", "1001"]),
+    ("database_connect_timeout", "0.1", "300", ["0.09", "300.1"]),
+    ("database_statement_timeout", "0.1", "3600", ["0.09", "3600.1"]),
+    ("max_request_bytes", str(MEBIBYTE // 16), str(1024 * MEBIBYTE), ["65535", str(1024 * MEBIBYTE + 1)]),
+    (
+        "max_response_bytes",
+        str(8 * MEBIBYTE),
+        str(1024 * MEBIBYTE),
+        [str(8 * MEBIBYTE - 1), str(1024 * MEBIBYTE + 1)],
+    ),
+    ("max_prompt_bytes", "1024", str(32 * MEBIBYTE), ["1023", str(32 * MEBIBYTE + 1)]),
+    ("stream_in_flight", "1", "10000", ["0", "10001"]),
+    ("cache_entries", "1", "10000000", ["0", "10000001"]),
+    ("cache_bytes", "0", str(2**40), ["-1", str(2**40 + 1)]),
+    ("label_staleness", "0", "3600", ["-1", "3601"]),
+    ("audit_queue_records", "1", "10000000", ["0", "10000001"]),
+    ("audit_queue_bytes", str(MEBIBYTE), str(2**40), [str(MEBIBYTE - 1), str(2**40 + 1)]),
+    ("audit_batch_records", "1", "10000", ["0", "10001"]),
+    ("audit_retry_seconds", "0", "86400", ["-1", "86401"]),
+    ("audit_settle_seconds", "0", "3600", ["-1", "3601"]),
+    ("audit_retention_days", "0", "36500", ["-1", "36501"]),
+    ("shutdown_grace", "0", "3600", ["-0.1", "3600.1"]),
+]
+
+
+def refusal(environment: dict[str, str], flags: dict[str, str] | None = None) -> str:
+    """Return the message that settings are refused with."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(environment, flags)
+    return str(caught.value)
+
+
+def load_one(name: str, text: str) -> object:
+    """Return one setting as it is read from its variable."""
+    return getattr(Settings.load({BY_NAME[name].env: text}), name)
+
+
+def test_table_and_fields_agree() -> None:
+    """Every row of the table is a field, in the same order, and the other way round."""
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    assert fields == [setting.name for setting in SETTINGS]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_defaults_are_valid_and_typed(setting: Setting) -> None:
+    """Each default parses, to the type of its field."""
+    value = setting.parse(setting.default)
+    assert get_type_hints(Settings)[setting.name] is type(value)
+    assert value == getattr(Settings.load({}), setting.name)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_each_is_explained(setting: Setting) -> None:
+    """Help ends as a sentence does; names follow from the setting's."""
+    assert setting.help.endswith(".")
+    assert (f"PECIA_{setting.name.upper()}", f"--{setting.name.replace('_', '-')}") == (
+        setting.env,
+        setting.flag,
+    )
+
+
+def test_every_number_has_its_bounds_tested() -> None:
+    """A numeric setting without a row in the table of bounds is noticed."""
+    hints = get_type_hints(Settings)
+    numbers = {setting.name for setting in SETTINGS if hints[setting.name] in (int, float)}
+    assert numbers == {name for name, *_ in BOUNDS}
+
+
+@pytest.mark.parametrize(("name", "least", "most", "_"), BOUNDS, ids=[name for name, *_ in BOUNDS])
+def test_bounds_are_allowed(name: str, least: str, most: str, _: object) -> None:
+    """The least and the greatest value are values."""
+    assert [float(least), float(most)] == [load_one(name, least), load_one(name, most)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (name, text)
+        for name, _, _, beyond in BOUNDS
+        for text in [*beyond, "", " ", "many", "1e999", "nan", "0x10", "9" * 5000, "\u0663"]
+        if not (text == "\u0663" and get_type_hints(Settings)[name] is float)
+    ],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_beyond_bounds_is_refused(name: str, text: str) -> None:
+    """What is beyond, or no number at all, is refused in one line with variable and range."""
+    message = refusal({BY_NAME[name].env: text})
+    assert message.startswith(f"{BY_NAME[name].env} must be a ")
+    assert " from " in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:50051", "[::1]:0", "localhost:1", "127.0.0.2:1", "127.255.255.254:65535", " [0::1]:7 "],
+)
+def test_listens_on_loopback(address: str) -> None:
+    """Every form of a loopback address is an address."""
+    assert address.strip() == load_one("listen", address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("0.0.0.0:1", "[::]:1", "8.8.8.8:50051", "192.168.0.1:1", "10.0.0.1:1", "[2001:db8::1]:1"),
+        *("[fe80::1]:1", "[::ffff:8.8.8.8]:1", "example.org:1", "localhost.example.org:1", "host:1"),
+        *("2130706433:1", "127.1:1", "0127.0.0.1:1", "[localhost]:1", "[127.0.0.1]:1", ":1", "[]:1"),
+    ],
+)
+def test_listens_nowhere_else(address: str) -> None:
+    """Any other address or name is refused, with the reason and an address that would do."""
+    message = refusal({"PECIA_LISTEN": address})
+    assert message.startswith("PECIA_LISTEN must be a loopback address such as 127.0.0.1:50051: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:x", "[::1]"),
+        *("::1", "::1:5005", "0::1:1", "[::1:1", "::1]:1", "127.0.0.1:\u0663", "127.0.0.1:1:2"),
+        *("unix:/tmp/socket:1", "dns:///127.0.0.1:1", "127.0.0.1:000001", "127.0.0.1:1\n127.0.0.1:2"),
+    ],
+)
+def test_addresses_have_a_host_and_a_port(address: str) -> None:
+    """What is not HOST:PORT is refused; an IPv6 address without brackets would be another one."""
+    expected = "PECIA_LISTEN must be HOST:PORT such as 127.0.0.1:50051 or [::1]:50051"
+    assert expected == refusal({"PECIA_LISTEN": address})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///pecia.db",
+        "sqlite:////var/pecia.db",
+        "postgresql://u:p@h/d",
+        "postgres://h/d",
+        " sqlite:///a ",
+    ],
+)
+def test_database_urls(url: str) -> None:
+    """SQLite and PostgreSQL are known."""
+    assert url.strip() == load_one("database_url", url)
+
+
+@pytest.mark.parametrize("url", ["", "mysql://u:secret@h/d", "sqlite://", "pecia.db", "secret"])
+def test_other_databases_are_refused(url: str) -> None:
+    """Any other URL is refused, without repeating it: it can hold a password."""
+    message = refusal({"PECIA_DATABASE_URL": url})
+    assert "PECIA_DATABASE_URL must begin with sqlite:/// or postgresql://" == message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(text, True) for text in ("1", "true", "Yes", " ON ")]
+    + [(text, False) for text in ("0", "FALSE", "no", "off")],
+)
+def test_switches(text: str, expected: bool) -> None:
+    """A switch is on or off in the usual words."""
+    assert expected is load_one("reflection", text)
+
+
+@pytest.mark.parametrize("name", ["audit_keep_prompt", "audit_keep_payload", "reflection"])
+@pytest.mark.parametrize("text", ["", "2", "maybe", "truee"])
+def test_no_switches(name: str, text: str) -> None:
+    """Any other word is refused."""
+    assert f"{BY_NAME[name].env} must be true or false" == refusal({BY_NAME[name].env: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("audit_sink", ["database", "null"]),
+        ("log_level", ["debug", "info", "warning", "error"]),
+        ("log_format", ["auto", "json", "console"]),
+    ],
+)
+def test_choices(name: str, choices: list[str]) -> None:
+    """Each choice is one, in any case; anything else is refused with all that there are."""
+    assert choices == [load_one(name, f" {choice.upper()} ") for choice in choices]
+    expected = f"{BY_NAME[name].env} must be one of {', '.join(choices)}"
+    assert [expected] * 2 == [refusal({BY_NAME[name].env: text}) for text in ("", "other")]
+
+
+def test_flags_come_before_the_environment() -> None:
+    """A flag wins over its variable, a variable over the default; other variables still count."""
+    settings = Settings.load(
+        {"PECIA_CACHE_ENTRIES": "5", "PECIA_STREAM_IN_FLIGHT": "6"},
+        {"cache_entries": "7", "listen": "[::1]:0"},
+    )
+    assert (7, 6, "[::1]:0") == (settings.cache_entries, settings.stream_in_flight, settings.listen)
+
+
+def test_errors_name_where_the_value_came_from() -> None:
+    """A bad flag is named as a flag, a bad variable as a variable."""
+    assert [
+        "--cache-entries must be a whole number from 1 to 10000000",
+        "PECIA_CACHE_ENTRIES must be a whole number from 1 to 10000000",
+    ] == [
+        refusal({"PECIA_CACHE_ENTRIES": "5"}, {"cache_entries": "0"}),
+        refusal({"PECIA_CACHE_ENTRIES": "0"}, {"listen": "[::1]:0"}),
+    ]
+
+
+@pytest.mark.parametrize("name", ["PECIA_LISTN", "PECIA_", "PECIA_listen", "PECIA_DATABASE"])
+def test_unknown_variables_are_refused(name: str) -> None:
+    """A variable of ours that is no setting is a mistake, most likely of spelling."""
+    assert f"{name} is not a setting; see pecia serve --help" == refusal({name: "x"})
+
+
+def test_other_variables_are_left_alone() -> None:
+    """Variables of the client and of other programs are none of the server's."""
+    environment = {**dict.fromkeys(CLIENT_VARIABLES, "x"), "PATH": "x", "XPECIA_LISTN": "x"}
+    assert Settings.load({}) == Settings.load(environment)
+
+
+def test_settings_do_not_change() -> None:
+    """Settings are frozen."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings.load({}).listen = "0.0.0.0:1"  # type: ignore[misc]  # that is what must fail
