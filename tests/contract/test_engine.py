@@ -1,6 +1,8 @@
 """The database: transactions that are whole, retried and never leaked, and outages that are told as such."""
 
 import asyncio
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -479,6 +481,33 @@ async def test_a_server_that_stops_is_an_outage_until_it_starts(
         ["the database does not answer; try again"] * 4,
         {ErrorReason.STORAGE_UNAVAILABLE},
     )
+
+
+async def test_a_server_that_freezes_is_an_outage_until_it_goes_on(own_server: PostgresServer) -> None:
+    """Its connections stay open and nothing answers; the limits hold for old and new connections."""
+    database = Database.open(own_server.url("postgres"), connect_timeout=0.2, statement_timeout=0.2)
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(text("SELECT 1"))
+
+    await asyncio.gather(*(database.ping() for _ in range(2)))
+    backends = await database.fetch(text("SELECT pid FROM pg_stat_activity"))
+    processes = [own_server.pid, *(row.pid for row in backends)]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        for call in (database.ping, database.ping, database.ping, lambda: database.write(work)):
+            with pytest.raises(UnavailableError):
+                await call()
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+    patient = Database.open(own_server.url("postgres"))
+    await patient.ping()
+    await database.write(work)
+    await patient.dispose()
+    await database.dispose()
+    assert checked_out(database) == 0
 
 
 async def test_a_server_that_never_answers_is_an_outage() -> None:

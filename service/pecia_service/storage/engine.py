@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import Executable, Row, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pecia_service.storage.drivers import WRITES, open_postgresql, open_sqlite
-from pecia_service.storage.failures import ConflictError, is_conflict, is_disconnect, translated, unavailable
+from pecia_service.storage.failures import ConflictError, is_conflict, is_disconnect, translated
 from pecia_service.storage.url import DatabaseUrl, EngineKind
 
 T = TypeVar("T")
@@ -127,17 +125,8 @@ class Database:
         transaction runs at a time. A cancellation during the commit takes effect after it. Raises
         UnavailableError (STORAGE_UNAVAILABLE), after which it is open whether the transaction was committed.
         """
-        for attempt in itertools.count(1):
-            with translated():
-                try:
-                    return await self._transact(work)
-                except (DBAPIError, ConflictError) as error:
-                    if not is_conflict(error):
-                        raise
-                    if attempt == MAX_ATTEMPTS:
-                        raise unavailable() from error
-            await self._back_off(attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        with translated():
+            return await self._retried(lambda: self._transact(work))
 
     async def ping(self) -> None:
         """Ask the database for an answer; raises UnavailableError (STORAGE_UNAVAILABLE)."""
@@ -181,23 +170,24 @@ class Database:
         connection = await self._connect(engine)
         try:
             yield connection
-        except TimeoutError:
-            await _abandon(connection)
-            raise
         finally:
             await _finish(connection.close())
 
     async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
         """Take a connection from the pool; wait while another process turns a new SQLite file to WAL."""
-        for attempt in itertools.count(1):
-            with translated(connecting=True):
-                try:
-                    return await engine.connect()
-                except DBAPIError as error:
-                    if not is_conflict(error) or attempt == MAX_ATTEMPTS:
-                        raise
-            await self._back_off(attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        with translated(connecting=True):
+            return await self._retried(engine.connect)
+
+    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what an attempt returns; after the last one its conflict is passed on."""
+        for number in range(1, MAX_ATTEMPTS):
+            try:
+                return await attempt()
+            except (DBAPIError, ConflictError) as error:
+                if not is_conflict(error):
+                    raise
+            await self._back_off(number)
+        return await attempt()
 
     async def _back_off(self, attempt: int) -> None:
         longest = min(_FIRST_DELAY_SECONDS * 2**attempt, _LONGEST_DELAY_SECONDS)
@@ -218,12 +208,3 @@ async def _finish(work: Coroutine[Any, Any, None]) -> None:
         raise cancellation
     if failure is not None:
         raise failure
-
-
-async def _abandon(connection: AsyncConnection) -> None:
-    """Throw away a connection that did not answer in time, and ask it nothing more."""
-    if not connection.invalidated:
-        driver = (await connection.get_raw_connection()).driver_connection
-        if isinstance(driver, asyncpg.Connection):
-            driver.terminate()
-        await connection.invalidate()

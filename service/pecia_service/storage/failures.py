@@ -38,15 +38,6 @@ class ConflictError(Exception):
     """Raised within a transaction to have it rolled back and run again; see `Database.write`."""
 
 
-def unavailable() -> UnavailableError:
-    """Make the error for a database that does not answer."""
-    return UnavailableError(
-        ErrorReason.STORAGE_UNAVAILABLE,
-        "the database does not answer; try again",
-        retry_after=RETRY_AFTER_SECONDS,
-    )
-
-
 def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction failed only because of another one, so that it may succeed when repeated."""
     if not isinstance(error, DBAPIError):
@@ -72,13 +63,21 @@ def translated(*, connecting: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, PoolTimeoutError) as error:
+    except (OSError, PoolTimeoutError, ConflictError) as error:
         # asyncpg reports its time limits and broken sockets as they are; TimeoutError is an OSError.
-        raise unavailable() from error
+        raise _unavailable() from error
     except DBAPIError as error:
         if connecting or _is_unavailable(error):
-            raise unavailable() from error
+            raise _unavailable() from error
         raise
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError(
+        ErrorReason.STORAGE_UNAVAILABLE,
+        "the database does not answer; try again",
+        retry_after=RETRY_AFTER_SECONDS,
+    )
 
 
 def _is_unavailable(error: DBAPIError) -> bool:

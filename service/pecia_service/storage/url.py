@@ -10,8 +10,8 @@ _FORMS = "give sqlite:///path/to/file or postgresql://user:password@host:port/da
 
 _POSTGRESQL = "postgresql://"
 
-# What a log may show, if each part is where it is thought to be. A second @ can be part of a password that was
-# not escaped. libpq takes passwords in the query too.
+# What a log may show, if each part is where it is thought to be: a second @ can be part of a password that
+# was not escaped. libpq takes passwords in the query too.
 _SHOWN = re.compile(
     rf"{_POSTGRESQL}(?:(?P<user>[^:/?#@]*)(?P<password>:[^/?#@]*)?@)?"
     r"(?P<hosts>[^/?#@]*)(?P<path>(?:/[^?#@]*)?)(?:[?#][^@]*)?"

@@ -178,13 +178,9 @@ class _Move:
     async def _advance(self, standing: _Standing, entry: LabelEntry) -> int:
         """Put a label that exists on an entry of its history."""
         revision = standing.revision + 1
-        changed = await self._connection.execute(
-            update(labels)
-            .where(self._is_label(labels), labels.c.revision == standing.revision)
-            .values(self._label_columns(revision, entry))
+        await self._connection.execute(
+            update(labels).where(self._is_label(labels)).values(self._label_columns(revision, entry))
         )
-        if not changed.rowcount:
-            raise ConflictError
         return await self._append(revision, standing.semver, entry)
 
     def _label_columns(self, revision: int, entry: LabelEntry) -> dict[str, object]:
