@@ -11,17 +11,16 @@ from unittest.mock import ANY
 import grpc
 import pytest
 from grpc import aio
-from pecia.v1 import constraints_pb2, error_reason_pb2, prompt_service_pb2_grpc
+from pecia.v1 import constraints_pb2, error_reason_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import registry_service_pb2 as registry_pb
 from pecia_service.ids import uuid7
 from pecia_service.rendering.generator import PromptGenerator
-from pecia_service.server.app import PeciaServer
 from pecia_service.storage.tables import templates
 from sqlalchemy import update
 from support.checkout import ROOT
 from support.outage import private_postgres
-from support.server import LiveServer, live_server
+from support.server import LiveServer, live_server, served
 from support.statuses import read_failure
 from support.wire import (
     bundle,
@@ -176,14 +175,9 @@ async def break_the_server(server: LiveServer) -> None:
     def broken(_tenant_id: str) -> PromptGenerator:
         raise RuntimeError(f"{SECRET} at /tmp/secret.py: SELECT 1")
 
-    faulty = PeciaServer(server.settings, replace(server.application, generator=broken))
-    target = f"127.0.0.1:{await faulty.start()}"
-    try:
-        async with aio.insecure_channel(target) as channel:
-            stub = prompt_service_pb2_grpc.PromptServiceStub(channel)
-            await stub.Render(pb.RenderRequest(bundle=version_ref(), payload=payload(task=SECRET)))
-    finally:
-        await faulty.stop()
+    faulty = replace(server.application, generator=broken)
+    async with served(server.settings, faulty) as live:
+        await render(live)
 
 
 TABLE = {

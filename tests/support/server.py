@@ -38,20 +38,26 @@ async def live_server(database_url: str, **overrides: str) -> AsyncIterator[Live
             **overrides,
         },
     )
-    async with application(settings) as app:
-        server = PeciaServer(settings, app)
-        target = f"127.0.0.1:{await server.start()}"
-        options = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
-        async with aio.insecure_channel(target, options) as channel:
-            try:
-                yield LiveServer(
-                    target,
-                    settings,
-                    app,
-                    server,
-                    channel,
-                    prompt_service_pb2_grpc.PromptServiceStub(channel),
-                    registry_service_pb2_grpc.RegistryServiceStub(channel),
-                )
-            finally:
-                await server.stop()
+    async with application(settings) as app, served(settings, app) as live:
+        yield live
+
+
+@asynccontextmanager
+async def served(settings: Settings, app: Application) -> AsyncIterator[LiveServer]:
+    """Serve an application, which a test may have given a part of its own, on a free port."""
+    server = PeciaServer(settings, app)
+    target = f"127.0.0.1:{await server.start()}"
+    options = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
+    async with aio.insecure_channel(target, options) as channel:
+        try:
+            yield LiveServer(
+                target,
+                settings,
+                app,
+                server,
+                channel,
+                prompt_service_pb2_grpc.PromptServiceStub(channel),
+                registry_service_pb2_grpc.RegistryServiceStub(channel),
+            )
+        finally:
+            await server.stop()
