@@ -129,7 +129,7 @@ def _utf8(text: str) -> bytes:
 def _slot_at(index: int, parts: Sequence[PromptPart]) -> Slot:
     """Return the slot of a code point of the joined prompt; what lies behind its end counts to the last."""
     end = 0
-    for part in parts:
+    for part in parts[:-1]:
         end += len(part.text) + len(SEPARATOR)
         if index < end:
             return part.slot
