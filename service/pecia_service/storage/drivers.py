@@ -27,6 +27,8 @@ def open_sqlite(
         URL.create("sqlite+aiosqlite", database=url.location),
         pool_size=pool_size,
         max_overflow=0,
+        # The text of an error ends up in logs, and parameters hold prompts and payloads.
+        hide_parameters=True,
         pool_timeout=connect_timeout,
         connect_args={"async_creator_fn": _connect_sqlite, "timeout": statement_timeout},
     )
@@ -95,6 +97,7 @@ def open_postgresql(
         "postgresql+asyncpg://",
         pool_size=pool_size,
         max_overflow=0,
+        hide_parameters=True,
         pool_timeout=connect_timeout,
         connect_args={
             "async_creator_fn": connect,
