@@ -22,7 +22,7 @@ _NONSTARTER = compile_pattern(NONSTARTER)
 # whole tokens are equal to a part of a text. A lone surrogate is in neither.
 _EDGE = "\ud800"
 
-_BYTES_PER_STATE = 400
+_BYTES_PER_STATE = 240
 
 
 @dataclass(frozen=True, slots=True)
