@@ -16,7 +16,11 @@ MAX_VIOLATIONS: Final = 32
 MAX_MESSAGE_LENGTH: Final = 512
 MAX_METADATA_LENGTH: Final = 256
 MAX_STATUS_BYTES: Final = 3_500
-"""Clients refuse more than 8 KiB of metadata, which carries the message again, percent-encoded."""
+"""Clients refuse more than 8 KiB of metadata, which carries the status in base64, and the message again,
+percent-encoded: three characters for a byte. Lengths are therefore those of UTF-8."""
+
+# What wraps a detail: two tags and lengths, and the URL of its type.
+_WRAPPING_BYTES: Final = 64
 
 STATUS_CODES: Final = {
     Kind.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
@@ -30,6 +34,9 @@ STATUS_CODES: Final = {
 }
 
 
+_ELLIPSIS: Final = "…"
+
+
 def internal_fault(method: str) -> InternalError:
     """Make the error that stands for a fault of the server: nothing of the fault itself is told."""
     return InternalError(
@@ -40,8 +47,11 @@ def internal_fault(method: str) -> InternalError:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut text to at most `limit` characters and say so with an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Cut text to at most `limit` bytes of UTF-8 and say so with an ellipsis."""
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
 
 
 def bounded_violations(error: Error) -> list[FieldViolation]:
@@ -81,7 +91,7 @@ def to_status(error: Error) -> status_pb2.Status:
 
 def _add_violations(status: status_pb2.Status, violations: list[FieldViolation]) -> None:
     """Add as many violations as there is room for; the first always has room."""
-    room = MAX_STATUS_BYTES - status.ByteSize()
+    room = MAX_STATUS_BYTES - status.ByteSize() - _WRAPPING_BYTES
     request = error_details_pb2.BadRequest()
     for violation in violations:
         request.field_violations.add(field=violation.field, description=violation.description)
