@@ -1,6 +1,7 @@
 """The renderer fills placeholders, joins once, and hashes what it joined."""
 
 import hashlib
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -244,11 +245,18 @@ def test_refuses_exactly_the_prompts_beyond_the_limit(task: str, limit: int) -> 
 
 def test_is_measured_before_it_is_joined() -> None:
     """A template that repeats a large value thousands of times is refused without making the prompt."""
-    resolved = resolve_contents(["{{task}}" * 30_000, "p", "a", "t"])
-    with pytest.raises(PreconditionError) as caught:
-        Renderer().render(resolved, make_payload("x" * 65_536))
+    resolved, payload = resolve_contents(["{{task}}" * 3000, "p", "a", "t"]), make_payload("x" * 65_536)
+    tracemalloc.start()
+    try:
+        with pytest.raises(PreconditionError) as caught:
+            Renderer().render(resolved, payload)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    size = int(caught.value.metadata["size"])
     assert caught.value.reason is ErrorReason.PROMPT_TOO_LARGE
-    assert int(caught.value.metadata["size"]) == 30_000 * 65_536 + 9
+    assert size == 3000 * 65_536 + len("\n\np\n\na\n\nt")
+    assert peak < size / 100
 
 
 def test_the_default_limit_is_3_mib() -> None:
