@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Final, TypeVar
 
 import structlog
@@ -92,8 +93,9 @@ class PromptServicer(AuditServicer):
             outcome = await self._stream_outcome(message, generator)
             return pb.RenderStreamResponse(correlation_id=message.correlation_id, outcome=outcome)
 
-        async for response in run_stream(request_iterator, handle, self._stream_in_flight):
-            yield response
+        async with aclosing(run_stream(request_iterator, handle, self._stream_in_flight)) as responses:
+            async for response in responses:
+                yield response
 
     async def CheckOutput(  # noqa: N802
         self, request: pb.CheckOutputRequest, context: Context
@@ -104,7 +106,7 @@ class PromptServicer(AuditServicer):
         constraints = resolved.constraints
 
         async def compile_checker() -> OutputChecker:
-            return OutputChecker(constraints)
+            return await asyncio.to_thread(OutputChecker, constraints)
 
         checker = await self._checkers.get(constraints.canonical, compile_checker)
         if len(request.output) <= _SHORT_OUTPUT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from pecia_service.errors import Error
@@ -14,11 +14,11 @@ Response = TypeVar("Response")
 
 async def run_stream(
     requests: AsyncIterator[Request], handle: Callable[[Request], Awaitable[Response]], in_flight: int
-) -> AsyncIterator[Response]:
+) -> AsyncGenerator[Response, None]:
     """Yield the answer of each request as it is ready, in any order.
 
     At most `in_flight` requests are read and not yet taken as answers. An error of reading ends the stream
-    when what is under way has been answered; an error of `handle` ends it at once.
+    when what is under way has been answered; an error of `handle` ends it when what is ready has been taken.
     """
     answers: asyncio.Queue[Response | None] = asyncio.Queue()
     slots = asyncio.Semaphore(in_flight)
@@ -30,9 +30,11 @@ async def run_stream(
         failure: Error | None = None
         async with asyncio.TaskGroup() as group:
             try:
+                # The slot comes first: a request that was read and waits for one would be one too many.
+                await slots.acquire()
                 async for request in requests:
-                    await slots.acquire()
                     group.create_task(answer(request))
+                    await slots.acquire()
             except Error as error:
                 failure = error
         if failure is not None:
@@ -44,7 +46,11 @@ async def run_stream(
         while (response := await answers.get()) is not None:
             yield response
             slots.release()
-        await reader
+        try:
+            await reader
+        except ExceptionGroup as group:
+            # Others that failed in the same moment add nothing to the first.
+            raise group.exceptions[0] from None
     finally:
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
