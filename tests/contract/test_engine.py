@@ -222,25 +222,23 @@ async def test_a_deadlock_is_retried(counters: Database) -> None:
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
 async def test_another_process_that_writes_is_waited_for(database_url: str, counters: Database) -> None:
-    """SQLite's own wait, and then the retries."""
-    other = Database.open(database_url, statement_timeout=0.0)
-    holding, release = asyncio.Event(), asyncio.Event()
+    """As long as a statement may take, and no longer."""
+    hasty = Database.open(database_url, statement_timeout=0.0)
+    patient = Database.open(database_url, statement_timeout=60.0)
+    asking = asyncio.Event()
+    event.listen(patient.engine.sync_engine, "before_cursor_execute", lambda *_: asking.set())
 
-    async def hold(connection: AsyncConnection) -> None:
+    async def hold(connection: AsyncConnection) -> asyncio.Task[None]:
         await increment(connection)
-        holding.set()
-        await release.wait()
+        with pytest.raises(UnavailableError):
+            await hasty.write(increment)
+        waiting = asyncio.create_task(patient.write(increment))
+        await asking.wait()
+        return waiting
 
-    async def let_go(_delay: float) -> None:
-        release.set()
-        await writer
-
-    impatient = Database.open(database_url, statement_timeout=0.0, sleep=let_go)
-    writer = asyncio.create_task(other.write(hold))
-    await holding.wait()
-    await impatient.write(increment)
-    await impatient.dispose()
-    await other.dispose()
+    await (await counters.write(hold))
+    await hasty.dispose()
+    await patient.dispose()
     assert await read(counters) == 2
 
 

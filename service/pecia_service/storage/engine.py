@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from pecia_service.storage.drivers import WRITES, open_postgresql, open_sqlite
-from pecia_service.storage.failures import ConflictError, is_conflict, is_disconnect, translated
+from pecia_service.storage.failures import ConflictError, is_busy, is_conflict, is_disconnect, translated
 from pecia_service.storage.url import DatabaseUrl, EngineKind
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ class Database:
         UnavailableError (STORAGE_UNAVAILABLE), after which it is open whether the transaction was committed.
         """
         with translated():
-            return await self._retried(lambda: self._transact(work))
+            return await self._retried(lambda: self._transact(work), is_conflict)
 
     async def ping(self) -> None:
         """Ask the database for an answer; raises UnavailableError (STORAGE_UNAVAILABLE)."""
@@ -174,17 +174,20 @@ class Database:
             await _finish(connection.close())
 
     async def _connect(self, engine: AsyncEngine) -> AsyncConnection:
-        """Take a connection from the pool; wait while another process turns a new SQLite file to WAL."""
+        """Take a connection from the pool."""
         with translated(connecting=True):
-            return await self._retried(engine.connect)
+            # While a process turns a new file of SQLite to WAL, others are refused without a wait.
+            return await self._retried(engine.connect, is_busy)
 
-    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return what an attempt returns; after the last one its conflict is passed on."""
+    async def _retried(
+        self, attempt: Callable[[], Awaitable[T]], is_passing: Callable[[Exception], bool]
+    ) -> T:
+        """Return what an attempt returns; the failure of the last one is passed on."""
         for number in range(1, MAX_ATTEMPTS):
             try:
                 return await attempt()
             except (DBAPIError, ConflictError) as error:
-                if not is_conflict(error):
+                if not is_passing(error):
                     raise
             await self._back_off(number)
         return await attempt()

@@ -21,15 +21,18 @@ _CONFLICTS = frozenset({"40001", "40P01"})
 _UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "40"})
 _UNAVAILABLE_STATES = frozenset({"55P03", "25006"})
 
-_SQLITE_CONFLICTS = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_SQLITE_UNAVAILABLE = _SQLITE_CONFLICTS | {
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
-}
+_SQLITE_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 # Extended result codes have the primary one in their lowest byte: https://sqlite.org/rescode.html
 _SQLITE_PRIMARY = 0xFF
 
@@ -42,11 +45,15 @@ def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction failed only because of another one, so that it may succeed when repeated."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, ConflictError)
-    return (
-        sqlstate(error) in _CONFLICTS
-        or _sqlite_code(error) in _SQLITE_CONFLICTS
-        or _is_stale_statement(error)
-    )
+    return sqlstate(error) in _CONFLICTS or _is_stale_statement(error)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Tell whether another process kept a file of SQLite locked.
+
+    Where SQLite waits for the lock, it has done so for as long as it may.
+    """
+    return isinstance(error, DBAPIError) and _sqlite_code(error) == sqlite3.SQLITE_BUSY
 
 
 def is_disconnect(error: BaseException) -> bool:
