@@ -42,7 +42,7 @@ from pecia_service.rendering.sources.database import (
     DatabaseLabelSource,
     DatabaseTemplateSource,
 )
-from pecia_service.settings import Settings
+from pecia_service.settings import LARGEST_PROMPT_BYTES, Settings
 from pecia_service.storage.engine import Database
 from pecia_service.storage.schema import prepare
 
@@ -105,7 +105,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             lambda tenant_id: Sources(
                 DatabaseBundleSource(database, tenant_id), DatabaseTemplateSource(database, tenant_id)
             ),
-            renderer,
+            # What was rendered under a larger limit than today's can still be proved.
+            Renderer(LARGEST_PROMPT_BYTES),
             clock=system_clock,
             settle_seconds=settings.audit_settle_seconds,
         )

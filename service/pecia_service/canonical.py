@@ -12,7 +12,7 @@ import orjson
 import rfc8785
 import unicodedata2
 
-from pecia_service.errors import ErrorReason, invalid_field, size_exceeded
+from pecia_service.errors import ErrorReason, InvalidInputError, invalid_field, size_exceeded
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 JsonObject: TypeAlias = Mapping[str, JsonValue]
@@ -52,20 +52,40 @@ def sha256_hex(data: bytes) -> str:
 
 
 def normalise_text(text: str, field: str) -> str:
-    """Return `text` in NFC with LF line ends and without a leading byte-order mark.
+    """Return `text` in NFC with LF line ends and without leading byte-order marks.
 
-    `field` is the path that an error names. Raises InvalidInputError (TEXT_INVALID) for U+0000 and lone
-    surrogates.
+    Doing so twice is the same as once, so that it does not matter who normalises first. `field` is the path
+    that an error names. Raises InvalidInputError (TEXT_INVALID) for U+0000 and lone surrogates.
     """
+    try:
+        return _normalised(text)
+    except _RefusedTextError as error:
+        raise invalid_field(ErrorReason.TEXT_INVALID, field, str(error)) from None
+
+
+class _RefusedTextError(Exception):
+    """The text holds a character that is refused everywhere."""
+
+
+def _normalised(text: str) -> str:
     if found := _REFUSED.search(text):
         what = "U+0000" if found.group() == "\x00" else "a lone surrogate"
-        raise invalid_field(ErrorReason.TEXT_INVALID, field, f"holds {what} at character {found.start()}")
+        raise _RefusedTextError(f"holds {what} at character {found.start()}")
     if "\r" in text:
         text = _LINE_END.sub("\n", text)
     if text.isascii():
         return text
-    normalised: str = unicodedata2.normalize("NFC", text.removeprefix("\ufeff"))
+    normalised: str = unicodedata2.normalize("NFC", text.lstrip("\ufeff"))
     return normalised
+
+
+def normalise_name(text: str, field: str) -> str:
+    """Return `text` normalised and without white space at either end; raises as `normalise_text`."""
+    text = normalise_text(text, field)
+    # What lies behind leading white space can be another byte-order mark, and the other way round.
+    while (stripped := text.strip().lstrip("\ufeff")) != text:
+        text = stripped
+    return text
 
 
 def casefold(text: str) -> str:
@@ -86,63 +106,81 @@ def normalise_json(
     objects. Raises InvalidInputError: TEXT_INVALID, KEY_COLLISION, SIZE_EXCEEDED for keys and depth, and
     `reason` for numbers that are not finite, integers beyond 2**53 - 1, and values that are not JSON.
     """
-    return _Normaliser(max_keys, max_depth, reason).visit(value, field, 1)
+    return _Normaliser(field, max_keys, max_depth, reason).visit(value, 1)
 
 
 class _Normaliser:
     """One walk over one value; counts keys as it goes."""
 
-    def __init__(self, max_keys: int, max_depth: int, reason: ErrorReason) -> None:
+    def __init__(self, field: str, max_keys: int, max_depth: int, reason: ErrorReason) -> None:
+        # Joined only for an error: a path for each item would cost its keys' lengths again and again.
+        self._root = field
+        self._path: list[str | int] = []
         self._max_keys = max_keys
         self._max_depth = max_depth
         self._reason = reason
         self._keys = 0
 
-    def visit(self, value: JsonValue, field: str, depth: int) -> JsonValue:
+    def visit(self, value: JsonValue, depth: int) -> JsonValue:
         if isinstance(value, str):
-            return normalise_text(value, field)
+            return self._text(value)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
             if abs(value) > MAX_SAFE_INTEGER:
-                raise invalid_field(
-                    self._reason, field, "is an integer beyond 2**53 - 1; give it as a string"
-                )
+                raise self._invalid("is an integer beyond 2**53 - 1; give it as a string")
             return value
         if isinstance(value, float):
-            return self._number(value, field)
+            return self._number(value)
         if not isinstance(value, Mapping | Sequence) or isinstance(value, _BINARY):
-            raise invalid_field(
-                self._reason,
-                field,
-                f"is a {type(value).__name__}, which JSON does not have; quote it as text",
-            )
+            raise self._invalid(f"is a {type(value).__name__}, which JSON does not have; quote it as text")
         if depth > self._max_depth:
-            raise size_exceeded(field, "levels or more", depth, self._max_depth)
+            raise size_exceeded(self._field(), "levels or more", depth, self._max_depth)
         if isinstance(value, Mapping):
-            return self._object(value, field, depth)
-        return [self.visit(item, f"{field}[{index}]", depth + 1) for index, item in enumerate(value)]
+            return self._object(value, depth)
+        return [self._member(index, item, depth + 1) for index, item in enumerate(value)]
 
-    def _number(self, value: float, field: str) -> int | float:
+    def _member(self, key: str | int, value: JsonValue, depth: int) -> JsonValue:
+        self._path.append(key)
+        normal = self.visit(value, depth)
+        self._path.pop()
+        return normal
+
+    def _text(self, value: str) -> str:
+        try:
+            return _normalised(value)
+        except _RefusedTextError as error:
+            raise invalid_field(ErrorReason.TEXT_INVALID, self._field(), str(error)) from None
+
+    def _number(self, value: float) -> int | float:
         if not math.isfinite(value):
-            raise invalid_field(self._reason, field, "is NaN or infinite, which JSON does not have")
+            raise self._invalid("is NaN or infinite, which JSON does not have")
         return int(value) if value.is_integer() and abs(value) <= MAX_SAFE_INTEGER else value
 
-    def _object(self, value: Mapping[str, JsonValue], field: str, depth: int) -> dict[str, JsonValue]:
+    def _object(self, value: Mapping[str, JsonValue], depth: int) -> dict[str, JsonValue]:
         self._keys += len(value)
         if self._keys > self._max_keys:
-            raise size_exceeded(field, "keys or more", self._keys, self._max_keys)
+            raise size_exceeded(self._field(), "keys or more", self._keys, self._max_keys)
         result: dict[str, JsonValue] = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise invalid_field(self._reason, field, "has a key that is not text; quote it")
-            name = normalise_text(key, field)
+                raise self._invalid("has a key that is not text; quote it")
+            name = self._text(key)
             if name in result:
                 raise invalid_field(
-                    ErrorReason.KEY_COLLISION, field, "has two keys that are equal after normalisation"
+                    ErrorReason.KEY_COLLISION,
+                    self._field(),
+                    "has two keys that are equal after normalisation",
                 )
-            result[name] = self.visit(item, f"{field}.{name}", depth + 1)
+            result[name] = self._member(name, item, depth + 1)
         return result
+
+    def _field(self) -> str:
+        steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self._path)
+        return self._root + "".join(steps)
+
+    def _invalid(self, description: str) -> InvalidInputError:
+        return invalid_field(self._reason, self._field(), description)
 
 
 def canonical_json(value: JsonValue) -> bytes:

@@ -11,6 +11,9 @@ from typing import Final
 
 MEBIBYTE: Final = 1024 * 1024
 
+LARGEST_PROMPT_BYTES: Final = 32 * MEBIBYTE
+"""How far the limit of a prompt can be raised."""
+
 _DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 # Without its brackets the port of an IPv6 address would be read as the address's last part.
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^]]*)\]|(?P<host>[^]:[]*)):(?P<port>[0-9]{1,5})", re.ASCII)
@@ -145,7 +148,7 @@ SETTINGS: Final = (
         "max_prompt_bytes",
         str(3 * MEBIBYTE),
         "Largest prompt in UTF-8 bytes; larger ones are FAILED_PRECONDITION.",
-        _whole(1024, 32 * MEBIBYTE),
+        _whole(1024, LARGEST_PROMPT_BYTES),
     ),
     Setting(
         "stream_in_flight",

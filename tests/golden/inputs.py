@@ -19,7 +19,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "cr_cr_lf": "a\r\r\nb\n\rc",
     "trailing_line_feeds_stay": "a\n\n",
     "byte_order_mark": "\ufeffa",
-    "one_byte_order_mark_of_two": "\ufeff\ufeffa",
+    "byte_order_marks": "\ufeff\ufeffa",
     "byte_order_mark_inside": "a\ufeff",
     "byte_order_mark_and_mark": "\ufeffA\u030a\r\n",
     "other_line_ends_stay": "a\u2028b\u2029c\u0085d\u000be\u000cf",
@@ -154,7 +154,7 @@ CONSTRAINTS: Final[Mapping[str, Any]] = {
     "bounds_low": {"MAX_SENTENCE_LENGTH": 1, "MAX_PARAGRAPHS": 1, "ASSERTIVENESS_LEVEL": 0.0},
     "bounds_high": {"MAX_SENTENCE_LENGTH": 1000.0, "MAX_PARAGRAPHS": 100, "ASSERTIVENESS_LEVEL": 1.0},
     "tokens_by_code_point": {"FORBIDDEN_TOKENS": ["\U0001f600", "\ue000", "\uffff", "z", "Z", "a b"]},
-    "tokens_stripped": {"FORBIDDEN_TOKENS": [" a ", "\tb\n", "\u3000c\u00a0"]},
+    "tokens_stripped": {"FORBIDDEN_TOKENS": [" a ", "\tb\n", "\u3000c\u00a0", " \ufeff d", " \ufeff d"]},
     "tokens_folded": {
         "FORBIDDEN_TOKENS": ["stra\u00dfe", "STRASSE", "\u03c2", "\u03a3", "A\u030a", "\u00e5"]
     },

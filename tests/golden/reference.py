@@ -30,7 +30,9 @@ def sha256(data: bytes) -> str:
 def normalise(value: Any) -> Any:
     """Normalise every string of a JSON value, keys too."""
     if isinstance(value, str):
-        text = value[1:] if value[:1] == "\ufeff" else value
+        text = value
+        while text[:1] == "\ufeff":
+            text = text[1:]
         text = "\n".join("\n".join(text.split("\r\n")).split("\r"))
         return unicodedata2.normalize("NFC", text)
     if isinstance(value, dict):
@@ -38,6 +40,21 @@ def normalise(value: Any) -> Any:
     if isinstance(value, list):
         return [normalise(item) for item in value]
     return value
+
+
+def strip(text: str) -> str:
+    """Drop white space at both ends, and every byte-order mark that begins the text meanwhile."""
+    while text[:1].isspace() or text[:1] == "\ufeff":
+        text = text[1:]
+    return text.rstrip()
+
+
+def bare(text: str) -> str:
+    """Take white space off both ends, and byte-order marks off the beginning."""
+    while text != text.strip() or text[:1] == "\ufeff":
+        text = text.strip()
+        text = text[1:] if text[:1] == "\ufeff" else text
+    return text
 
 
 def content_of(template: Mapping[str, Any]) -> str:
@@ -68,7 +85,7 @@ def united(tokens: Iterable[str]) -> list[str]:
 def constraints_object(constraints: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the normalised constraints of a template."""
     normal = normalise(dict(constraints or {}))
-    tokens = united(token.strip() for token in normal.pop("FORBIDDEN_TOKENS", None) or [])
+    tokens = united(strip(token) for token in normal.pop("FORBIDDEN_TOKENS", None) or [])
     for key in (*LEAST, "NO_EMOJI"):
         if normal.get(key) is None or normal[key] is False:
             normal.pop(key, None)
@@ -115,7 +132,7 @@ def bundle_bytes(bundle: Mapping[str, Any]) -> bytes:
             "bundle_id": bundle["bundle_id"],
             "semver": bundle["semver"],
             "slots": bundle["slots"],
-            "tags": [normalise(tag).strip() for tag in bundle.get("tags", [])],
+            "tags": [strip(normalise(tag)) for tag in bundle.get("tags", [])],
             "description": normalise(bundle.get("description", "")),
         }
     )

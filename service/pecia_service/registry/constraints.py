@@ -14,7 +14,7 @@ from pecia_service.canonical import (
     casefold,
     exact_numbers,
     normalise_json,
-    normalise_text,
+    normalise_name,
     sha256_hex,
 )
 from pecia_service.errors import ErrorReason, Findings, InvalidInputError, invalid_field, size_exceeded
@@ -99,7 +99,7 @@ class Constraints:
             )
             # Another object can mean the same, as one with "NO_EMOJI": false; it was not the one stored.
             return constraints if constraints.canonical == canonical_json(exact) else None
-        except (InvalidInputError, ValueError, RecursionError):
+        except (InvalidInputError, ValueError, OverflowError, RecursionError):
             return None
 
     @classmethod
@@ -169,7 +169,7 @@ def _tokens(value: JsonValue, path: str) -> tuple[str, ...]:
         place = f"{path}[{index}]"
         if not isinstance(item, str):
             raise _invalid(place, "must be text; quote it")
-        token = normalise_text(item, place).strip()
+        token = normalise_name(item, place)
         if not token:
             raise _invalid(place, "is empty; leave it out")
         if len(token) > MAX_TOKEN_LENGTH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pecia_service.canonical import normalise_text
+from pecia_service.canonical import normalise_name
 from pecia_service.errors import ErrorReason, PreconditionError, invalid_field, size_exceeded
 from pecia_service.registry.identifiers import require_identifier, require_label, require_semver
 from pecia_service.registry.model import (
@@ -33,7 +33,7 @@ class RenderOptions:
     @classmethod
     def checked(cls, model_type: str, adapter_version: str, *, validate_only: bool) -> RenderOptions:
         """Make options from input; raises InvalidInputError."""
-        model = normalise_text(model_type, "model_type").strip()
+        model = normalise_name(model_type, "model_type")
         if len(model) > MAX_TAG_LENGTH:
             raise size_exceeded("model_type", "characters", len(model), MAX_TAG_LENGTH)
         return cls(model, check_adapter_version(adapter_version, "adapter_version"), validate_only)

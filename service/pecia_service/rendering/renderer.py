@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pecia_service.canonical import JsonValue, canonical_json, sha256_hex
 from pecia_service.errors import ErrorReason, PreconditionError
 from pecia_service.registry.model import Slot, Template
@@ -30,8 +32,9 @@ class Renderer:
         Raises PreconditionError: PLACEHOLDER_UNRESOLVED for a path that the payload lacks, PROMPT_TOO_LARGE
         before anything is joined.
         """
+        values = _Values(payload)
         fragments = [
-            self._fill(slot, template, resolved, payload) for slot, template in resolved.templates.items()
+            self._fill(slot, template, resolved, values) for slot, template in resolved.templates.items()
         ]
         self._check_size(fragments)
         texts = ["".join(fragment) for fragment in fragments]
@@ -48,7 +51,7 @@ class Renderer:
             RENDERER_VERSION,
         )
 
-    def _fill(self, slot: Slot, template: Template, resolved: ResolvedBundle, payload: Payload) -> list[str]:
+    def _fill(self, slot: Slot, template: Template, resolved: ResolvedBundle, values: _Values) -> list[str]:
         fragments: list[str] = []
         for segment in template.segments:
             if isinstance(segment, Literal):
@@ -56,17 +59,8 @@ class Renderer:
             elif segment.path[0] == "constraints":
                 fragments.append(resolved.constraints_text)
             else:
-                fragments.append(self._value(segment, slot, template, payload))
+                fragments.append(values.insert(segment, slot, template))
         return fragments
-
-    def _value(self, placeholder: Placeholder, slot: Slot, template: Template, payload: Payload) -> str:
-        try:
-            value = payload.find(placeholder.path)
-        except KeyError:
-            if placeholder.default is None:
-                raise _unresolved(placeholder, slot, template) from None
-            return placeholder.default
-        return _insert(value, as_json=placeholder.as_json)
 
     def _check_size(self, fragments: list[list[str]]) -> None:
         """Count characters first: most prompts are too small to be too large in any encoding."""
@@ -74,13 +68,38 @@ class Renderer:
         characters = separators + sum(len(text) for fragment in fragments for text in fragment)
         if characters * _MAX_UTF8_BYTES <= self._max_prompt_bytes:
             return
-        size = separators + sum(len(text.encode()) for fragment in fragments for text in fragment)
+        # A text that is inserted a thousand times is encoded once.
+        counts = Counter(text for fragment in fragments for text in fragment)
+        size = separators + sum(len(text.encode()) * count for text, count in counts.items())
         if size > self._max_prompt_bytes:
             raise PreconditionError(
                 ErrorReason.PROMPT_TOO_LARGE,
                 f"the prompt would have {size} bytes; at most {self._max_prompt_bytes} are allowed",
                 metadata={"size": str(size), "limit": str(self._max_prompt_bytes)},
             )
+
+
+class _Values:
+    """What one payload inserts; each path is written once, however often templates read it."""
+
+    def __init__(self, payload: Payload) -> None:
+        self._payload = payload
+        self._written: dict[tuple[tuple[str, ...], bool], str] = {}
+
+    def insert(self, placeholder: Placeholder, slot: Slot, template: Template) -> str:
+        """Return what a placeholder inserts; raises PreconditionError (PLACEHOLDER_UNRESOLVED)."""
+        key = (placeholder.path, placeholder.as_json)
+        written = self._written.get(key)
+        if written is not None:
+            return written
+        try:
+            value = self._payload.find(placeholder.path)
+        except KeyError:
+            if placeholder.default is None:
+                raise _unresolved(placeholder, slot, template) from None
+            return placeholder.default
+        self._written[key] = text = _insert(value, as_json=placeholder.as_json)
+        return text
 
 
 def _insert(value: JsonValue, *, as_json: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pecia_service.canonical import JsonValue, canonical_json, normalise_text, sha256_hex
+from pecia_service.canonical import JsonValue, canonical_json, normalise_name, sha256_hex
 from pecia_service.errors import DataLossError, ErrorReason, Findings, invalid_field, size_exceeded
 from pecia_service.registry.identifiers import require_identifier, require_semver
 from pecia_service.registry.model.common import Slot, TemplateRef, check_description, damaged
@@ -174,7 +174,7 @@ def _check_tags(tags: Sequence[str], field: str) -> tuple[str, ...]:
 
 
 def _check_tag(tag: str, field: str) -> str:
-    text = normalise_text(tag, field).strip()
+    text = normalise_name(tag, field)
     if not text:
         raise invalid_field(ErrorReason.FIELD_INVALID, field, "is empty; leave it out")
     if len(text) > MAX_TAG_LENGTH:

@@ -16,12 +16,22 @@ MICROSECONDS = 1_000_000
 
 def struct_to_json(struct: struct_pb2.Struct, field: str, reason: ErrorReason) -> dict[str, JsonValue]:
     """Read a Struct as it is; raises InvalidInputError (`reason`) for a Value that is none of its kinds."""
-    return {key: _value_to_json(value, f"{field}.{key}", reason) for key, value in struct.fields.items()}
+    try:
+        return _object_to_json(struct)
+    except _NoKindError:
+        raise invalid_field(reason, field, "holds a Value without a kind; set null_value for null") from None
 
 
-def _value_to_json(value: struct_pb2.Value, field: str, reason: ErrorReason) -> JsonValue:
-    kind = value.WhichOneof("kind")
-    match kind:
+class _NoKindError(Exception):
+    """A Value has none of its kinds."""
+
+
+def _object_to_json(struct: struct_pb2.Struct) -> dict[str, JsonValue]:
+    return {key: _value_to_json(value) for key, value in struct.fields.items()}
+
+
+def _value_to_json(value: struct_pb2.Value) -> JsonValue:
+    match value.WhichOneof("kind"):
         case "string_value":
             return value.string_value
         case "number_value":
@@ -29,15 +39,12 @@ def _value_to_json(value: struct_pb2.Value, field: str, reason: ErrorReason) -> 
         case "bool_value":
             return value.bool_value
         case "struct_value":
-            return struct_to_json(value.struct_value, field, reason)
+            return _object_to_json(value.struct_value)
         case "list_value":
-            return [
-                _value_to_json(item, f"{field}[{index}]", reason)
-                for index, item in enumerate(value.list_value.values)
-            ]
+            return [_value_to_json(item) for item in value.list_value.values]
         case "null_value":
             return None
-    raise invalid_field(reason, field, "is a Value without a kind; set null_value for null")
+    raise _NoKindError
 
 
 def json_to_struct(value: JsonObject) -> struct_pb2.Struct:
