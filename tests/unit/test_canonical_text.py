@@ -1,11 +1,13 @@
 """Text and JSON values are normalised once, the same on every Python."""
 
 import hashlib
+import re
 import unicodedata
 
 import pytest
 import unicodedata2
 from hypothesis import given
+from hypothesis import strategies as st
 from pecia_service.canonical import (
     _LETTERS_SINCE_UNICODE_15,
     UNICODE_VERSION,
@@ -13,6 +15,7 @@ from pecia_service.canonical import (
     canonical_json,
     casefold,
     normalise_json,
+    normalise_name,
     normalise_text,
     sha256_hex,
 )
@@ -55,7 +58,9 @@ def test_uses_the_pinned_version_and_not_pythons() -> None:
         ("a\r\nb\rc\nd\r\r\n", "a\nb\nc\nd\n\n"),
         ("\u00e9\r\n", "\u00e9\n"),
         (BOM + "a", "a"),
-        (BOM + BOM + "a", BOM + "a"),
+        (BOM + BOM + "a", "a"),
+        (BOM + "\r" + BOM, "\n" + BOM),
+        (BOM + "\u0301" + BOM + "a", "\u0301" + BOM + "a"),
         ("a" + BOM, "a" + BOM),
         (BOM + "A\u030a\r", "\u00c5\n"),
         (BOM, ""),
@@ -66,7 +71,7 @@ def test_uses_the_pinned_version_and_not_pythons() -> None:
     ids=ascii,
 )
 def test_normalises(text: str, expected: str) -> None:
-    """NFC (not NFKC), LF for CRLF and CR, and no first byte-order mark; nothing else changes."""
+    """NFC (not NFKC), LF for CRLF and CR, and no leading byte-order marks; nothing else changes."""
     assert normalise_text(text, "f") == expected
 
 
@@ -91,9 +96,10 @@ def test_refuses_what_no_text_may_hold(text: str, description: str) -> None:
 
 @given(clean_text)
 def test_normalising_again_changes_nothing(text: str) -> None:
-    """Normalisation is idempotent but for repeated byte-order marks, of which each run drops one."""
+    """Normalisation is idempotent, so that it does not matter who did it first."""
     once = normalise_text(text, "f")
-    assert normalise_text(BOM + once, "f") == once
+    assert normalise_text(once, "f") == once
+    assert normalise_text(f"{BOM}{once}", "f") == once
 
 
 @given(any_text)
@@ -111,8 +117,38 @@ def test_result_is_nfc_without_carriage_returns(text: str) -> None:
 @given(clean_text)
 def test_canonically_equal_texts_become_one(text: str) -> None:
     """A text and its decomposition have one normal form."""
-    decomposed = unicodedata2.normalize("NFD", text.lstrip(BOM))
-    assert normalise_text(decomposed, "f") == normalise_text(text.lstrip(BOM), "f")
+    decomposed = unicodedata2.normalize("NFD", text)
+    assert normalise_text(decomposed, "f") == normalise_text(text, "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        (" a b\r\n", "a b"),
+        (f"{BOM} {BOM}\t{BOM}a{BOM} ", f"a{BOM}"),
+        (f" {BOM} ", ""),
+        ("\u3000A\u030a\u00a0", "\u00c5"),
+        ("\u200ba", "\u200ba"),
+    ],
+    ids=ascii,
+)
+def test_names_are_stripped(text: str, expected: str) -> None:
+    """A token or tag loses white space at both ends, and byte-order marks wherever that bares them."""
+    assert normalise_name(text, "f") == expected
+
+
+@given(st.text(alphabet=f"{BOM} \n\u3000a\u030a", max_size=12) | clean_text)
+def test_normalising_names_again_changes_nothing(text: str) -> None:
+    """The normal form of a name is its own."""
+    once = normalise_name(text, "f")
+    assert normalise_name(once, "f") == normalise_text(once, "f") == once == once.strip()
+
+
+def test_names_are_refused_like_any_text() -> None:
+    """U+0000 in a name is named with its place in the text as it was given."""
+    with pytest.raises(InvalidInputError, match=re.escape("tags[0]: holds U+0000 at character 1")):
+        normalise_name(" \x00", "tags[0]")
 
 
 def test_case_folding_is_the_same_on_every_python() -> None:
@@ -166,11 +202,9 @@ def test_normalises_strings_and_keys_at_every_depth() -> None:
 
 @given(json_objects)
 def test_normalising_json_again_changes_nothing(value: JsonValue) -> None:
-    """A normal value without leading byte-order marks stays as it is, to the byte."""
+    """A normal value stays as it is, to the byte."""
     once = normalise(value, 1000, 100)
-    text = canonical_json(once).decode()
-    if f'"{BOM}' not in text:
-        assert canonical_json(normalise(once, 1000, 100)).decode() == text
+    assert canonical_json(normalise(once, 1000, 100)) == canonical_json(once)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,11 @@ def test_parts_carry_the_roles_of_their_templates() -> None:
         ("{{json:semantic_traits.list}}", '[1,"x",null]'),
         ("{{semantic_traits.object}}", '{"b":{"a":[]},"\U0001f600":1,"\ue000":2}'),
         ("{{semantic_traits.object.b.a}}", "[]"),
+        ("{{semantic_traits.missing | 1}} {{semantic_traits.missing | 2}}", "1 2"),
+        (
+            "{{semantic_traits.text}} {{json:semantic_traits.text}} {{semantic_traits.text}}",
+            'calm "calm" calm',
+        ),
         (r"\{{task}} \\{{stress}}", r"{{task}} \0.25"),
         ('{"t":{{json:task}},"n":{"a":{{stress}}}}', '{"t":"Say \\"hi\\"\\n","n":{"a":0.25}}'),
         ("{{constraints}} {{json:constraints}}", "{} {}"),
