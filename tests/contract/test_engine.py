@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
@@ -557,6 +558,22 @@ async def test_sqlite_is_set_up_for_concurrent_readers(counters: Database) -> No
     mode = await counters.fetch(text("PRAGMA journal_mode"))
     synchronous = await counters.fetch(text("PRAGMA synchronous"))
     assert (mode[0][0], synchronous[0][0]) == ("wal", 1)
+
+
+async def test_a_new_file_that_another_process_writes_is_tried_again(tmp_path: Path) -> None:
+    """SQLite refuses to turn it to WAL, without any wait."""
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def let_go(_delay: float) -> None:
+        other.execute("COMMIT")
+
+    database = Database.open(f"sqlite:///{file}", sleep=let_go)
+    mode = await database.fetch(text("PRAGMA journal_mode"))
+    await database.dispose()
+    other.close()
+    assert mode[0][0] == "wal"
 
 
 async def test_a_name_of_a_file_is_taken_as_it_is(tmp_path: Path) -> None:
