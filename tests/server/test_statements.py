@@ -16,7 +16,7 @@ VERSION, LABEL = version_ref(), label_ref("production")
 
 @pytest.fixture
 async def server(migrated_database_url: str) -> AsyncIterator[LiveServer]:
-    """Give a server that has loaded nothing yet and records nothing, on a registry that another one filled."""
+    """Give a server that has loaded nothing yet and records nothing, on a registry filled by another."""
     async with live_server(migrated_database_url) as publisher:
         for bundle_id in ("companion", "other"):
             await publish(publisher.registry, bundle_id=bundle_id)

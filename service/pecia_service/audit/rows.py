@@ -90,14 +90,14 @@ class RecordReader:
                 _text(row["semver"]),
                 _text(row["renderer_version"]),
                 _text(row["adapter_version"]),
-                row["created_at"],
+                _number(row["created_at"]),
             ),
             uses,
-            row["inline"],
+            bool(row["inline"]),
             # A changed row may hold text that UTF-8 has no form for; its hash is another one in any form.
             None if payload is None else _text(payload).encode(errors="surrogatepass"),
             None if prompt is None else _text(prompt),
-            row["redacted_at"],
+            None if row["redacted_at"] is None else _number(row["redacted_at"]),
             _text(row["record_hash"]),
         )
 
@@ -115,6 +115,10 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="surrogateescape")
     return str(value)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _uses(templates_json: str) -> tuple[TemplateUse, ...]:

@@ -11,7 +11,7 @@ from pecia_service.audit.store import AuditEntry
 from pecia_service.rendering.model import Receipt
 from pecia_service.server.convert.outcomes import receipt_to_proto
 from pecia_service.server.convert.pieces import SLOT_TO_PROTO, template_ref_to_proto
-from pecia_service.server.convert.structs import from_timestamp, to_timestamp
+from pecia_service.server.convert.structs import from_timestamp, to_text, to_timestamp
 
 
 def record_to_proto(record: AuditRecord) -> audit_pb2.AuditRecord:
@@ -35,7 +35,7 @@ def entry_to_proto(entry: AuditEntry) -> audit_pb2.AuditRecord:
         ],
         inline=record.inline,
         canonical_payload=record.payload,
-        prompt=record.prompt,
+        prompt=None if record.prompt is None else to_text(record.prompt),
         payload_kept=entry.payload_kept,
         prompt_kept=entry.prompt_kept,
     )
@@ -75,12 +75,12 @@ def receipt_from_proto(message: receipt_pb2.Receipt) -> Receipt:
 def replay_result_to_proto(result: ReplayResult) -> replay_pb2.ReplayResult:
     """Write the outcome of a replay."""
     return replay_pb2.ReplayResult(
-        render_id=result.render_id,
+        render_id=to_text(result.render_id),
         verdict=f"REPLAY_VERDICT_{result.verdict.name}",
         findings=[_finding_to_proto(finding) for finding in result.findings],
         first_difference=_difference_to_proto(result.first_difference),
         renderer_version_differs=result.renderer_version_differs,
-        recorded_prompt_hash=result.recorded_prompt_hash,
+        recorded_prompt_hash=to_text(result.recorded_prompt_hash),
         replayed_prompt_hash=result.replayed_prompt_hash,
     )
 
@@ -94,7 +94,7 @@ def _finding_to_proto(finding: ReplayFinding) -> replay_pb2.ReplayFinding:
         cause=f"REPLAY_CAUSE_{finding.cause.name}",
         slot=slot,
         template=template,
-        detail=finding.detail,
+        detail=to_text(finding.detail),
     )
 
 

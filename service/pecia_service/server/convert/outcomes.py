@@ -8,7 +8,7 @@ from pecia_service.errors import Error
 from pecia_service.rendering.generator import Rendered
 from pecia_service.rendering.model import Receipt
 from pecia_service.server.convert.pieces import ROLE_TO_PROTO, SLOT_TO_PROTO
-from pecia_service.server.convert.structs import to_timestamp
+from pecia_service.server.convert.structs import to_text, to_timestamp
 from pecia_service.server.status import (
     MAX_MESSAGE_LENGTH,
     STATUS_CODES,
@@ -23,16 +23,16 @@ MAX_ERROR_BYTES = 25_000
 
 
 def receipt_to_proto(receipt: Receipt) -> receipt_pb2.Receipt:
-    """Write a receipt."""
+    """Write a receipt, also one that was read from a damaged record."""
     return receipt_pb2.Receipt(
-        render_id=receipt.render_id,
-        prompt_hash=receipt.prompt_hash,
-        bundle_hash=receipt.bundle_hash,
-        payload_hash=receipt.payload_hash,
-        bundle_id=receipt.bundle_id,
-        semver=receipt.semver,
-        renderer_version=receipt.renderer_version,
-        adapter_version=receipt.adapter_version,
+        render_id=to_text(receipt.render_id),
+        prompt_hash=to_text(receipt.prompt_hash),
+        bundle_hash=to_text(receipt.bundle_hash),
+        payload_hash=to_text(receipt.payload_hash),
+        bundle_id=to_text(receipt.bundle_id),
+        semver=to_text(receipt.semver),
+        renderer_version=to_text(receipt.renderer_version),
+        adapter_version=to_text(receipt.adapter_version),
         created_at=to_timestamp(receipt.created_at),
     )
 

@@ -13,6 +13,15 @@ from pecia_service.errors import ErrorReason, invalid_field
 
 MICROSECONDS = 1_000_000
 
+# 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z, the ends of what a Timestamp can tell.
+_FIRST = -62_135_596_800 * MICROSECONDS
+_LAST = 253_402_300_800 * MICROSECONDS - 1
+
+
+def to_text(text: str) -> str:
+    """Return a text that protobuf takes, with question marks for what a damaged row holds of no character."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
 
 def struct_to_json(struct: struct_pb2.Struct, field: str, reason: ErrorReason) -> dict[str, JsonValue]:
     """Read a Struct as it is; raises InvalidInputError (`reason`) for a Value that is none of its kinds."""
@@ -73,14 +82,14 @@ def _json_to_value(item: JsonValue, value: struct_pb2.Value) -> None:
 
 
 def to_timestamp(microseconds: int) -> timestamp_pb2.Timestamp:
-    """Write microseconds since the epoch."""
-    seconds, rest = divmod(microseconds, MICROSECONDS)
+    """Write microseconds since the epoch; what lies outside the years 1 to 9999 becomes their nearest end."""
+    seconds, rest = divmod(max(_FIRST, min(microseconds, _LAST)), MICROSECONDS)
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
 def from_timestamp(timestamp: timestamp_pb2.Timestamp, field: str) -> int:
     """Read microseconds since the epoch; raises InvalidInputError for what is no time of years 1 to 9999."""
-    in_range = -62_135_596_800 <= timestamp.seconds <= 253_402_300_799
+    in_range = _FIRST <= timestamp.seconds * MICROSECONDS <= _LAST
     if not in_range or not 0 <= timestamp.nanos < 1_000_000_000:
         raise invalid_field(ErrorReason.FIELD_INVALID, field, "is not a time of the years 1 to 9999")
     return timestamp.seconds * MICROSECONDS + timestamp.nanos // 1000
