@@ -1,0 +1,131 @@
+"""`pecia serve` as a process of its own: told to stop, it finishes what it has begun."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from pecia.v1 import prompt_service_pb2 as pb
+from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
+from pecia_service.storage.engine import Database
+from pecia_service.storage.tables import audit_records
+from sqlalchemy import select
+from support.checkout import GENERATED, SERVICE
+from support.wire import payload, publish, version_ref
+
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server's process, where it listens, and what it logged when it began to serve."""
+
+    process: asyncio.subprocess.Process
+    target: str
+    log: dict[str, Any]
+
+    async def rest(self) -> tuple[int | None, str]:
+        """Wait for the end of the process, and return its exit code and the rest of its log."""
+        _, errors = await asyncio.wait_for(self.process.communicate(), SECONDS)
+        return self.process.returncode, errors.decode()
+
+
+@asynccontextmanager
+async def serving(database_url: str, *arguments: str) -> AsyncIterator[Served]:
+    """Run a server on a free port, and end it if the test did not."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pecia_service.cli.main", "serve"),
+        *("--listen", "127.0.0.1:0", "--database-url", database_url, *arguments),
+        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        log = json.loads(await asyncio.wait_for(process.stderr.readline(), SECONDS))
+        assert "serving" == log["event"]
+        yield Served(process, log["listen"], log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def message(number: int) -> pb.RenderStreamRequest:
+    """Make a request of a stream."""
+    request = pb.RenderRequest(bundle=version_ref(), payload=payload(task=f"task {number}"))
+    return pb.RenderStreamRequest(correlation_id=str(number), request=request)
+
+
+async def recorded(database_url: str) -> set[str]:
+    """Read the ids of all records from the database itself."""
+    database = Database.open(database_url)
+    try:
+        return {row.render_id for row in await database.fetch(select(audit_records.c.render_id))}
+    finally:
+        await database.dispose()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_server_that_is_told_to_stop_finishes_what_is_under_way(
+    number: signal.Signals, migrated_database_url: str
+) -> None:
+    """It says so, refuses what is new, answers what is under way, writes every record, and exits with 0."""
+    answered = set()
+    async with serving(migrated_database_url) as server, aio.insecure_channel(server.target) as channel:
+        await publish(registry_service_pb2_grpc.RegistryServiceStub(channel))
+        prompts = prompt_service_pb2_grpc.PromptServiceStub(channel)
+        health: Any = health_pb2_grpc.HealthStub
+        watch = health(channel).Watch(health_pb2.HealthCheckRequest())
+        assert health_pb2.HealthCheckResponse.SERVING == (await watch.read()).status
+        call = prompts.RenderStream()
+        for turn in range(20):
+            if turn == 10:
+                server.process.send_signal(number)
+                assert health_pb2.HealthCheckResponse.NOT_SERVING == (await watch.read()).status
+                watch.cancel()
+            await call.write(message(turn))
+            answer = await call.read()
+            assert isinstance(answer, pb.RenderStreamResponse)
+            answered.add(answer.outcome.response.receipt.render_id)
+        await call.done_writing()
+        assert grpc.StatusCode.OK == await call.code()
+        code, log = await server.rest()
+    assert (0, "stopped") == (code, json.loads(log.splitlines()[-1])["event"])
+    assert 20 == len(answered)
+    assert answered == await recorded(migrated_database_url)
+
+
+async def test_the_records_of_a_burst_are_written_before_the_process_ends(migrated_database_url: str) -> None:
+    """A stop right after the last answer loses nothing that a client has seen."""
+    requests = [pb.RenderRequest(bundle=version_ref(), payload=payload(task=str(n))) for n in range(256)]
+    async with serving(migrated_database_url) as server, aio.insecure_channel(server.target) as channel:
+        await publish(registry_service_pb2_grpc.RegistryServiceStub(channel))
+        prompts = prompt_service_pb2_grpc.PromptServiceStub(channel)
+        batch = await prompts.RenderBatch(pb.RenderBatchRequest(requests=requests))
+        server.process.terminate()
+        code, _ = await server.rest()
+    answered = {outcome.response.receipt.render_id for outcome in batch.outcomes}
+    assert (0, 256) == (code, len(answered))
+    assert answered == await recorded(migrated_database_url)
+
+
+async def test_the_log_shows_no_password(migrated_database_url: str) -> None:
+    """Where the database is, but not how to get in."""
+    async with serving(migrated_database_url) as server:
+        server.process.terminate()
+        _, rest = await server.rest()
+    logged = json.dumps(server.log) + rest
+    password = urlsplit(migrated_database_url).password
+    assert server.log["database"].startswith(migrated_database_url.partition(":")[0])
+    assert password is None or password not in logged
