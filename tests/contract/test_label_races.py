@@ -10,18 +10,25 @@ from pecia_service.errors import AbortedError, Error, ErrorReason, NotFoundError
 from pecia_service.paging import PageRequest
 from pecia_service.registry.model import Label, LabelEvent, Slot, TemplateRef
 from pecia_service.registry.service import Registry
-from support.domain import TENANT, define_bundle, define_template
+from pecia_service.registry.store import RegistryStore
+from pecia_service.storage.engine import Database
+from support.domain import TENANT, TickingClock, define_bundle, define_template
 
 VERSIONS = [f"{number}.0.0" for number in range(12)]
 REQUEST = "01998d2e-6a5f-7c39-8f7a-0d5f2b1c9e44"
 
 
-@pytest.fixture(autouse=True)
-async def _published(registry: Registry) -> None:
+async def publish_versions(registry: Registry) -> None:
+    """Publish the versions of the companion."""
     await registry.publish_template(TENANT, define_template())
     slots = dict.fromkeys(Slot, TemplateRef("greeting", "1.0.0"))
     for semver in VERSIONS:
         await registry.publish_bundle(TENANT, define_bundle(semver=semver, slots=slots))
+
+
+@pytest.fixture(autouse=True)
+async def _published(registry: Registry) -> None:
+    await publish_versions(registry)
 
 
 def set_label(
@@ -101,6 +108,22 @@ async def test_concurrent_movers_without_an_etag_all_win_in_turn(registry: Regis
         sorted(VERSIONS),
         events[-1].to_semver,
     )
+
+
+async def test_concurrent_movers_wait_for_each_other(migrated_database_url: str) -> None:
+    """A label that exists is locked, so that nobody has to try again."""
+    delays: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        delays.append(delay)
+
+    database = Database.open(migrated_database_url, sleep=sleep)
+    registry = Registry(RegistryStore(database), TickingClock())
+    await publish_versions(registry)
+    await set_label(registry, VERSIONS[0])
+    await asyncio.gather(*(set_label(registry, semver) for semver in VERSIONS[1:]))
+    await database.dispose()
+    assert delays == []
 
 
 async def test_movers_that_read_and_try_again_lose_no_update(registry: Registry) -> None:

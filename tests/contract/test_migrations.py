@@ -1,12 +1,14 @@
 """Migrations: one revision after the other, the same schema as the tables, and no server on another one."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from pecia_service.errors import ErrorReason, UnavailableError
-from pecia_service.storage import tables
+from pecia_service.storage import migrations, tables
 from pecia_service.storage.engine import Database
 from pecia_service.storage.schema import (
     SchemaError,
@@ -114,6 +116,39 @@ async def test_a_migration_that_fails_leaves_nothing(engine_name: str, empty: Da
     with pytest.raises(Exception, match="labels"):
         await migrate(empty)
     assert (await read_catalogue(engine_name, empty), await current_revision(empty)) == (before, None)
+
+
+LATER_REVISION = """
+revision = "0002"
+down_revision = "0001"
+
+def upgrade(op):
+    op.add_column("labels", sa.Column("note", sa.Text()))
+    op.execute("UPDATE labels SET revision = revision + 1")
+"""
+
+
+async def test_a_later_revision_is_reached_once_and_keeps_the_rows(
+    database_url: str, empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second waits for the first, and then finds nothing to do."""
+    await migrate(empty)
+    await execute(empty, "INSERT INTO labels VALUES ('default', 'b', 'l', '1.0.0', 1, 1, 1, 'a')")
+    shutil.copytree(Path(migrations.__path__[0]) / "versions", tmp_path / "versions")
+    (tmp_path / "versions" / "r0002_later.py").write_text("import sqlalchemy as sa\n" + LATER_REVISION)
+    monkeypatch.setattr("pecia_service.storage.schema._scripts", lambda: ScriptDirectory(tmp_path))
+    others = [Database.open(database_url) for _ in range(4)]
+    try:
+        answers = await asyncio.gather(*(migrate(database) for database in others))
+    finally:
+        for database in others:
+            await database.dispose()
+    rows = await empty.fetch(text("SELECT bundle_id, revision, note FROM labels"))
+    assert (answers, await current_revision(empty), [tuple(row) for row in rows]) == (
+        ["0002"] * 4,
+        "0002",
+        [("b", 2, None)],
+    )
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
