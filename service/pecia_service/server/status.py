@@ -47,10 +47,13 @@ def internal_fault(method: str) -> InternalError:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut text to at most `limit` bytes of UTF-8 and say so with an ellipsis."""
-    encoded = text.encode()
+    """Cut text to at most `limit` bytes of UTF-8 and say so with an ellipsis.
+
+    Lone surrogates, which no message can hold, become question marks.
+    """
+    encoded = text.encode(errors="replace")
     if len(encoded) <= limit:
-        return text
+        return encoded.decode()
     return encoded[: limit - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
 
 

@@ -210,6 +210,7 @@ def test_any_status_fits(message: str, violations: list[tuple[str, str]], metada
         ("\u00e9\u00e9\u00e9", 5, "\u00e9\u2026"),
         ("\u00e9\u00e9\u00e9", 4, "\u2026"),
         ("\U0001f600" * 3, 8, "\U0001f600\u2026"),
+        ("a\ud800b", 5, "a?b"),
     ],
 )
 def test_shorten(text: str, limit: int, expected: str) -> None:
