@@ -87,6 +87,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             pool_size=settings.database_pool_size,
             connect_timeout=settings.database_connect_timeout,
             statement_timeout=settings.database_statement_timeout,
+            statement_cache_size=settings.database_statement_cache,
         )
         stack.push_async_callback(database.dispose)
         await prepare(database)

@@ -133,6 +133,12 @@ SETTINGS: Final = (
         _seconds(0.1, 3600),
     ),
     Setting(
+        "database_statement_cache",
+        "100",
+        "Prepared statements that a connection of PostgreSQL keeps; 0 behind PgBouncer in transaction mode.",
+        _whole(0, 10_000),
+    ),
+    Setting(
         "max_request_bytes",
         str(16 * MEBIBYTE),
         "Largest request message; larger ones are RESOURCE_EXHAUSTED.",
@@ -239,6 +245,7 @@ class Settings:
     database_pool_size: int
     database_connect_timeout: float
     database_statement_timeout: float
+    database_statement_cache: int
     max_request_bytes: int
     max_response_bytes: int
     max_prompt_bytes: int

@@ -136,6 +136,8 @@ class RegistryServiceServicer:
 
     def ListTemplates(self, request, context):
         """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
+
+        DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,6 +165,8 @@ class RegistryServiceServicer:
 
     def ListBundles(self, request, context):
         """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
+
+        DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

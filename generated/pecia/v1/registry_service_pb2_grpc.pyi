@@ -53,7 +53,10 @@ class RegistryServiceStub:
     NOT_FOUND (TEMPLATE_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
     """
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListTemplatesRequest, _registry_service_pb2.ListTemplatesResponse]
-    """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first."""
+    """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
+
+    DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+    """
     PublishBundle: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.PublishBundleRequest, _registry_service_pb2.PublishBundleResponse]
     """PublishBundle stores a bundle version for good.
 
@@ -67,7 +70,10 @@ class RegistryServiceStub:
     NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
     """
     ListBundles: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListBundlesRequest, _registry_service_pb2.ListBundlesResponse]
-    """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first."""
+    """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
+
+    DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+    """
     DiffBundles: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DiffBundlesRequest, _registry_service_pb2.DiffBundlesResponse]
     """DiffBundles compares two bundle versions slot by slot.
 
@@ -122,7 +128,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     NOT_FOUND (TEMPLATE_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
     """
     ListTemplates: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListTemplatesRequest, _registry_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
-    """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first."""
+    """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
+
+    DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+    """
     PublishBundle: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.PublishBundleRequest, _registry_service_pb2.PublishBundleResponse]  # type: ignore[assignment]
     """PublishBundle stores a bundle version for good.
 
@@ -136,7 +145,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
     """
     ListBundles: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListBundlesRequest, _registry_service_pb2.ListBundlesResponse]  # type: ignore[assignment]
-    """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first."""
+    """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
+
+    DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+    """
     DiffBundles: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DiffBundlesRequest, _registry_service_pb2.DiffBundlesResponse]  # type: ignore[assignment]
     """DiffBundles compares two bundle versions slot by slot.
 
@@ -206,7 +218,10 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.ListTemplatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.ListTemplatesResponse, _abc.Awaitable[_registry_service_pb2.ListTemplatesResponse]]:
-        """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first."""
+        """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
+
+        DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+        """
 
     @_abc_1.abstractmethod
     def PublishBundle(
@@ -238,7 +253,10 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.ListBundlesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.ListBundlesResponse, _abc.Awaitable[_registry_service_pb2.ListBundlesResponse]]:
-        """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first."""
+        """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
+
+        DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+        """
 
     @_abc_1.abstractmethod
     def DiffBundles(
