@@ -12,6 +12,7 @@ BOUNDS = [
     ("database_pool_size", "1", "1000", ["0", "1001"]),
     ("database_connect_timeout", "0.1", "300", ["0.09", "300.1"]),
     ("database_statement_timeout", "0.1", "3600", ["0.09", "3600.1"]),
+    ("database_statement_cache", "0", "10000", ["-1", "10001"]),
     ("max_request_bytes", str(MEBIBYTE // 16), str(1024 * MEBIBYTE), ["65535", str(1024 * MEBIBYTE + 1)]),
     (
         "max_response_bytes",
