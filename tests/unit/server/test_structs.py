@@ -13,6 +13,7 @@ from pecia_service.server.convert.structs import (
     from_timestamp,
     json_to_struct,
     struct_to_json,
+    to_text,
     to_timestamp,
     unknown_field_numbers,
 )
@@ -132,6 +133,29 @@ def test_a_timestamp() -> None:
     )
     assert 1_500_000 == from_timestamp(timestamp_pb2.Timestamp(seconds=1, nanos=500_000_999), "x")
     assert timestamp_pb2.Timestamp(seconds=-1, nanos=999_999_000) == to_timestamp(-1)
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "expected"),
+    [
+        (FIRST * 10**6 - 1, timestamp_pb2.Timestamp(seconds=FIRST)),
+        (-(2**63), timestamp_pb2.Timestamp(seconds=FIRST)),
+        ((LAST + 1) * 10**6, timestamp_pb2.Timestamp(seconds=LAST, nanos=999_999_000)),
+        (2**63 - 1, timestamp_pb2.Timestamp(seconds=LAST, nanos=999_999_000)),
+    ],
+)
+def test_times_that_no_timestamp_can_tell(microseconds: int, expected: timestamp_pb2.Timestamp) -> None:
+    """A damaged row's time is told as the nearest that a Timestamp may hold, so that the row can be read."""
+    assert expected == to_timestamp(microseconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("plain", "plain"), ("\u00e9\U0001f600", "\u00e9\U0001f600"), ("a\udc80b\ud800", "a?b?")],
+)
+def test_texts_that_protobuf_can_not_take(text: str, expected: str) -> None:
+    """What a damaged row holds of no character is told as question marks, the rest as it is."""
+    assert expected == to_text(text)
 
 
 @pytest.mark.parametrize(("seconds", "nanos"), [(FIRST, 0), (LAST, 999_999_999), (0, 0)])
