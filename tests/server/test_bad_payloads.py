@@ -96,7 +96,7 @@ BAD_PAYLOADS: dict[str, tuple[payload_pb2.DerivedPayload, str, list[str]]] = {
     "just below 0": (payload(stress=math.nextafter(0, -1)), "PAYLOAD_INVALID", ["payload.stress"]),
     "a trait that is NaN": (number_trait(math.nan), "PAYLOAD_INVALID", [f"{TRAITS}.n"]),
     "a trait that is infinite": (number_trait(math.inf), "PAYLOAD_INVALID", [f"{TRAITS}.n"]),
-    "a trait without a kind": (without_kind(), "PAYLOAD_INVALID", [f"{TRAITS}.v"]),
+    "a trait without a kind": (without_kind(), "PAYLOAD_INVALID", [TRAITS]),
     "no traits": (without("semantic_traits"), "PAYLOAD_INVALID", [TRAITS]),
     "no activity level": (without("activity_level"), "PAYLOAD_INVALID", ["payload.activity_level"]),
     "no stress": (without("stress"), "PAYLOAD_INVALID", ["payload.stress"]),
