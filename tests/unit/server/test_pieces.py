@@ -39,6 +39,7 @@ from pecia_service.server.convert.pieces import (
     template_to_proto,
 )
 from pecia_service.server.convert.structs import json_to_struct
+from pecia_service.server.status import bounded_metadata
 from support.domain import START
 from support.pieces import make_payload
 from support.raw import nested, number
@@ -109,6 +110,16 @@ def test_unknown_fields_of_a_payload() -> None:
         error.reason,
         error.metadata,
     )
+
+
+def test_many_unknown_fields_of_a_payload() -> None:
+    """Of very many, the first are listed whole, and the rest is counted."""
+    greatest = 536_870_911
+    raw = b"".join(number(greatest - index) for index in range(1000))
+    error = refusal(lambda: payload_from_proto(payload_pb2.DerivedPayload.FromString(raw)))
+    expected = ",".join(str(greatest - 999 + index) for index in range(24))
+    assert expected == error.metadata["field_numbers"] == bounded_metadata(error)["field_numbers"]
+    assert f"(numbers {expected} and 976 more)" in error.message
 
 
 CONSTRAINTS: dict[str, JsonValue] = {

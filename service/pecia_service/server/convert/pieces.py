@@ -46,6 +46,9 @@ _ACTION_TO_PROTO: Final = {
     LabelAction.ROLL_BACK: label_pb2.LABEL_ACTION_ROLL_BACK,
     LabelAction.DELETE: label_pb2.LABEL_ACTION_DELETE,
 }
+_MAX_LISTED: Final = 24
+"""How many field numbers an error lists: of the greatest, as many as a status has room for."""
+
 _TYPED_CONSTRAINTS: Final = (
     ("MAX_SENTENCE_LENGTH", "max_sentence_length"),
     ("MAX_PARAGRAPHS", "max_paragraphs"),
@@ -57,11 +60,13 @@ _TYPED_CONSTRAINTS: Final = (
 def payload_from_proto(message: payload_pb2.DerivedPayload, field: str = "payload") -> Payload:
     """Check and normalise a payload; raises InvalidInputError: PAYLOAD_UNKNOWN_FIELDS, or as Payload does."""
     if numbers := unknown_field_numbers(message):
-        listed = ",".join(str(number) for number in numbers)
+        listed = ",".join(str(number) for number in numbers[:_MAX_LISTED])
+        more = f" and {len(numbers) - _MAX_LISTED} more" if len(numbers) > _MAX_LISTED else ""
         raise invalid_field(
             ErrorReason.PAYLOAD_UNKNOWN_FIELDS,
             field,
-            f"holds fields that the contract does not know (numbers {listed}); nothing else enters a prompt",
+            f"holds fields that the contract does not know (numbers {listed}{more}); "
+            "nothing else enters a prompt",
             field_numbers=listed,
         )
     traits = None
