@@ -21,6 +21,8 @@ from pecia_service.registry.model import (
 )
 from pecia_service.rendering.model import PayloadPath
 from pecia_service.server.convert.pieces import (
+    MAX_CONSTRAINTS_MESSAGE_BYTES,
+    MAX_PAYLOAD_MESSAGE_BYTES,
     ROLE_TO_PROTO,
     SLOT_TO_PROTO,
     bundle_from_proto,
@@ -110,6 +112,25 @@ def test_unknown_fields_of_a_payload() -> None:
         error.reason,
         error.metadata,
     )
+
+
+def test_a_message_too_large_for_its_limits_is_refused_unread() -> None:
+    """A payload or constraints that can't be within their limits cost no walk over what they hold."""
+    message = payload_pb2.DerivedPayload(task="x" * (MAX_PAYLOAD_MESSAGE_BYTES - 10))
+    # Two tags of one byte and the lengths: the limit to the byte, then one beyond.
+    message.task += "x" * (MAX_PAYLOAD_MESSAGE_BYTES - message.ByteSize())
+    assert message.ByteSize() == MAX_PAYLOAD_MESSAGE_BYTES
+    within = refusal(lambda: payload_from_proto(message))
+    message.task += "x"
+    beyond = refusal(lambda: payload_from_proto(message))
+    constraints = constraints_pb2.Constraints(forbidden_tokens=["x" * MAX_CONSTRAINTS_MESSAGE_BYTES])
+    large = refusal(lambda: constraints_from_proto(constraints, "template.constraints"))
+    # Within the message's limit the payload's own checks speak, and there are several.
+    assert within.reason is ErrorReason.PAYLOAD_INVALID
+    assert beyond.reason is ErrorReason.SIZE_EXCEEDED
+    assert beyond.metadata == {"field": "payload", "size": "1048577", "limit": "1048576"}
+    assert large.metadata["field"] == "template.constraints"
+    assert large.metadata["limit"] == "262144"
 
 
 def test_many_unknown_fields_of_a_payload() -> None:

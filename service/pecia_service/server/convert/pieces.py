@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import Message
 from pecia.v1 import bundle_pb2, constraints_pb2, label_pb2, payload_pb2, template_pb2
 
 from pecia_service.canonical import JsonValue
-from pecia_service.errors import ErrorReason, Findings, invalid_field
+from pecia_service.errors import ErrorReason, Findings, invalid_field, size_exceeded
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model import (
     Bundle,
@@ -46,6 +47,9 @@ _ACTION_TO_PROTO: Final = {
     LabelAction.ROLL_BACK: label_pb2.LABEL_ACTION_ROLL_BACK,
     LabelAction.DELETE: label_pb2.LABEL_ACTION_DELETE,
 }
+MAX_PAYLOAD_MESSAGE_BYTES: Final = 1_048_576
+MAX_CONSTRAINTS_MESSAGE_BYTES: Final = 262_144
+
 _MAX_LISTED: Final = 24
 """How many field numbers an error lists: of the greatest, as many as a status has room for."""
 
@@ -59,6 +63,7 @@ _TYPED_CONSTRAINTS: Final = (
 
 def payload_from_proto(message: payload_pb2.DerivedPayload, field: str = "payload") -> Payload:
     """Check and normalise a payload; raises InvalidInputError: PAYLOAD_UNKNOWN_FIELDS, or as Payload does."""
+    _check_message(message, MAX_PAYLOAD_MESSAGE_BYTES, field)
     if numbers := unknown_field_numbers(message):
         listed = ",".join(str(number) for number in numbers[:_MAX_LISTED])
         more = f" and {len(numbers) - _MAX_LISTED} more" if len(numbers) > _MAX_LISTED else ""
@@ -83,8 +88,16 @@ def payload_from_proto(message: payload_pb2.DerivedPayload, field: str = "payloa
     )
 
 
+def _check_message(message: Message, limit: int, field: str) -> None:
+    """Refuse what is too large to be within its limits in any form, before anything walks over it."""
+    size = message.ByteSize()
+    if size > limit:
+        raise size_exceeded(field, "bytes as a message", size, limit)
+
+
 def constraints_from_proto(message: constraints_pb2.Constraints, field: str) -> dict[str, JsonValue]:
-    """Return the object with the canonical keys, not yet normalised."""
+    """Return the object with the canonical keys, not yet normalised; raises InvalidInputError."""
+    _check_message(message, MAX_CONSTRAINTS_MESSAGE_BYTES, field)
     value = struct_to_json(message.further, f"{field}.further", ErrorReason.CONSTRAINTS_INVALID)
     typed: dict[str, JsonValue] = {}
     if message.forbidden_tokens:
