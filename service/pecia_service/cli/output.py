@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
+
+from pecia_service.cli.table import lay_out
 
 # Control characters could drive a terminal, and marks that turn the direction of text could deceive a reader.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNBOUNDED_WIDTH = 100_000
-# On a narrow terminal these columns are broken before ids and hashes are.
-_PROSE = frozenset({"DESCRIPTION", "DETAIL", "MESSAGE", "TAGS", "TEXT"})
 
 Cell = str | Text
 Writer = Callable[[str], object]
@@ -71,7 +69,10 @@ class Output:
         self.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-        """Write a table to stdout: with rules and colour on a terminal, plain columns elsewhere."""
+        """Write a table to stdout: with a rule and colour on a terminal, plain columns elsewhere.
+
+        Only descriptions, tags and messages give way to a narrow terminal; all else stays whole.
+        """
         self.write(_table(columns, rows, terminal=self.is_terminal))
 
     def properties(self, rows: Iterable[Sequence[Cell]]) -> None:
@@ -130,27 +131,23 @@ def _cell(value: Cell) -> Text:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, terminal: bool) -> str:
-    table = Table(
-        *columns,
-        show_header=bool(columns),
-        box=SIMPLE_HEAD if terminal and columns else None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    if not columns and table.columns:
-        table.columns[0].style = "bold"
-    for column in table.columns:
-        column.overflow = "fold"
-        column.no_wrap = bool(columns) and column.header not in _PROSE
-    return _draw(table, terminal=terminal)
+    console = _console(io.StringIO(), terminal=terminal)
+    width = console.width if terminal else None
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not (columns or cells):
+        return ""
+    return _draw(lay_out(columns, cells, console=console, width=width), terminal=terminal)
 
 
-def _draw(renderable: RenderableType, *, terminal: bool) -> str:
-    """Draw for a terminal of this width, or without colour and width."""
+def _draw(text: Text, *, terminal: bool) -> str:
+    """Draw with the colours of a terminal, or without."""
     target = io.StringIO()
-    console = Console(
+    _console(target, terminal=terminal).print(text, soft_wrap=True)
+    return "".join(f"{line.rstrip(' ')}\n" for line in target.getvalue().splitlines())
+
+
+def _console(target: io.StringIO, *, terminal: bool) -> Console:
+    return Console(
         file=target,
         force_terminal=terminal,
         color_system="auto" if terminal else None,
@@ -160,5 +157,3 @@ def _draw(renderable: RenderableType, *, terminal: bool) -> str:
         highlight=False,
         legacy_windows=False,
     )
-    console.print(renderable, soft_wrap=isinstance(renderable, Text))
-    return "".join(f"{line.rstrip(' ')}\n" for line in target.getvalue().splitlines())

@@ -71,6 +71,36 @@ def test_tables_on_a_terminal_keep_ids_whole(monkeypatch: pytest.MonkeyPatch) ->
     assert "─" in stream.text()
 
 
+@pytest.mark.parametrize("columns", ["80", "60", "20"])
+def test_what_identifies_is_never_cut_or_broken(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """A line may be longer than the terminal is wide; only prose is shortened or wrapped."""
+    stream = stdout(monkeypatch, terminal=True)
+    monkeypatch.setenv("COLUMNS", columns)
+    row = ("a" * 40, "1.0.0-rc.1", "tag, " * 20, "b" * 64, "2026-11-21 08:30:00Z", "word " * 20)
+    Output().table(("ID", "VERSION", "TAGS", "ETAG", "PUBLISHED", "DESCRIPTION"), [row])
+    line = stream.text().splitlines()[-1]
+    shortened = ("tag, tag, tag, …", "word word word …")
+    assert line.split("  ") == [*row[:2], shortened[0], *row[3:5], shortened[1]]
+
+
+def test_messages_are_wrapped_beside_their_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word of a finding is lost on a narrow terminal."""
+    stream = stdout(monkeypatch, terminal=True)
+    monkeypatch.setenv("COLUMNS", "30")
+    Output().table(("PLACE", "MESSAGE", "TEXT"), [("1:1", "is too long for this bundle", "c" * 20)])
+    assert [line.rstrip() for line in stream.text().splitlines()[2:]] == [
+        f"1:1    is too long for   {'c' * 20}",
+        "       this bundle",
+    ]
+
+
+def test_hashes_among_properties_stay_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash that is broken can't be copied."""
+    stream = stdout(monkeypatch, terminal=True)
+    Output().properties([("definition_hash", "d" * 64)])
+    assert stream.text() == f"\x1b[1mdefinition_hash\x1b[0m  {'d' * 64}\n"
+
+
 def test_properties_are_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name, spaces, a value."""
     stream = stdout(monkeypatch)
