@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pecia_service.storage.url import DatabaseUrl
+
 MEBIBYTE: Final = 1024 * 1024
 
 LARGEST_PROMPT_BYTES: Final = 32 * MEBIBYTE
@@ -104,9 +106,10 @@ def _loopback(value: str) -> str:
 
 
 def _database_url(value: str) -> str:
-    if not value.strip().startswith(("sqlite:///", "postgresql://", "postgres://")):
-        raise ValueError("must begin with sqlite:/// or postgresql://")
-    return value.strip()
+    """Keep the text, once it is known to be a URL."""
+    url = value.strip()
+    DatabaseUrl.parse(url)
+    return url
 
 
 SETTINGS: Final = (

@@ -60,13 +60,35 @@ async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     assert [ran.exit_code, "has the schema of revision later" in ran.stderr] == [4, True]
 
 
+BAD_URLS = {
+    "mysql://db": "has an unknown scheme; give sqlite:///path/to/file or ",
+    "sqlite:///": "names no file that the database can keep; give sqlite:///path/to/file",
+    "sqlite:///:memory:": "names no file that the database can keep; give sqlite:///path/to/file",
+    "sqlite:///a.db?x=1": "has options, which SQLite's can't; give sqlite:///path/to/file",
+    "postgresql://u:p@127.0.0.1:port/x": "has a port that is no number from 1 to 65535; ",
+    "postgresql://u@127.0.0.1:99999/x": "has a port that is no number from 1 to 65535; ",
+    "postgresql://u@[::1": "can't be read as a URL: ",
+}
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
 @pytest.mark.parametrize("command", ["migrate", "serve"])
-async def test_a_bad_database_url_is_one_line(command: str) -> None:
-    """Exit code 2; the flag is named."""
-    ran = await pecia(command, "--database-url", "mysql://db")
-    assert [ran.exit_code, ran.stderr] == [
-        2,
-        "error: --database-url must begin with sqlite:/// or postgresql://\n",
+async def test_a_bad_database_url_is_one_line(command: str, url: str) -> None:
+    """Exit code 2; the flag is named, and what to give instead."""
+    ran = await pecia(command, "--database-url", url)
+    assert [2, 1] == [ran.exit_code, len(ran.stderr.splitlines())]
+    assert ran.stderr.startswith(f"error: --database-url {BAD_URLS[url]}")
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve"])
+async def test_a_bad_database_url_of_the_environment_names_its_variable(command: str) -> None:
+    """There was no flag to look at."""
+    ran = await asyncio.to_thread(
+        run_cli, command, session=Session(), environment={"PECIA_DATABASE_URL": "mysql://db"}
+    )
+    assert [2, True] == [
+        ran.exit_code,
+        ran.stderr.startswith("error: PECIA_DATABASE_URL has an unknown scheme; "),
     ]
 
 

@@ -42,13 +42,18 @@ class Ran:
         return json.loads(self.stdout)
 
 
-def run_cli(*arguments: str | Path, stdin: str | bytes = b"", session: Session | None = None) -> Ran:
+def run_cli(
+    *arguments: str | Path,
+    stdin: str | bytes = b"",
+    session: Session | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
     """Run `pecia` with arguments; what it does not expect to fail is raised here.
 
     Time stands still at NOW, and waiting takes none, unless a session says otherwise.
     """
     session = session or Session(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _: None)
-    runner = CliRunner(env={"PECIA_TARGET": None, "PECIA_DATABASE_URL": None})
+    runner = CliRunner(env={"PECIA_TARGET": None, "PECIA_DATABASE_URL": None, **(environment or {})})
     result = runner.invoke(
         cli, [str(argument) for argument in arguments], input=stdin, obj=session, catch_exceptions=False
     )

@@ -81,7 +81,18 @@ def test_every_number_has_its_bounds_tested() -> None:
 @pytest.mark.parametrize(("name", "least", "most", "_"), BOUNDS, ids=[name for name, *_ in BOUNDS])
 def test_bounds_are_allowed(name: str, least: str, most: str, _: object) -> None:
     """The least and the greatest value are values."""
-    assert [float(least), float(most)] == [load_one(name, least), load_one(name, most)]
+    roomy = {"max_response_bytes": str(1024 * MEBIBYTE)} if name == "max_prompt_bytes" else {}
+    loaded = [getattr(Settings.load({}, {**roomy, name: text}), name) for text in (least, most)]
+    assert [float(least), float(most)] == loaded
+
+
+def test_a_response_has_room_for_the_largest_prompt() -> None:
+    """A prompt comes whole and in parts: a server whose answers could not hold it does not start."""
+    prompt = {"max_prompt_bytes": str(8 * MEBIBYTE)}
+    enough = Settings.load({}, {**prompt, "max_response_bytes": str(17 * MEBIBYTE)})
+    with pytest.raises(SettingsError, match=f"PECIA_MAX_RESPONSE_BYTES must be at least {17 * MEBIBYTE}:"):
+        Settings.load({}, {**prompt, "max_response_bytes": str(17 * MEBIBYTE - 1)})
+    assert enough.max_response_bytes == 17 * MEBIBYTE
 
 
 @pytest.mark.parametrize(
@@ -159,7 +170,11 @@ def test_database_urls(url: str) -> None:
 def test_other_databases_are_refused(url: str) -> None:
     """Any other URL is refused, without repeating it: it can hold a password."""
     message = refusal({"PECIA_DATABASE_URL": url})
-    assert "PECIA_DATABASE_URL must begin with sqlite:/// or postgresql://" == message
+    forms = "give sqlite:///path/to/file or postgresql://user:password@host:port/database"
+    assert message in {
+        f"PECIA_DATABASE_URL has an unknown scheme; {forms}",
+        f"PECIA_DATABASE_URL has fewer than three slashes before its path; {forms}",
+    }
 
 
 @pytest.mark.parametrize(

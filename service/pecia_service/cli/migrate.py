@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import click
+from click.core import ParameterSource
 
 from pecia_service.cli.failures import InputError, RefusedError
 from pecia_service.cli.options import json_option
@@ -43,9 +44,12 @@ def migrate(session: Session, *, database_url: str, as_json: bool) -> None:
     """
     try:
         url = str(_URL.parse(database_url))
-        before, after = asyncio.run(_migrate(url))
     except ValueError as error:
-        raise InputError(f"{_URL.flag} {error}") from None
+        source = click.get_current_context().get_parameter_source(_URL.name)
+        where = _URL.env if source is ParameterSource.ENVIRONMENT else _URL.flag
+        raise InputError(f"{where} {error}") from None
+    try:
+        before, after = asyncio.run(_migrate(url))
     except SchemaError as error:
         raise RefusedError(str(error)) from None
     if as_json:

@@ -63,11 +63,12 @@ def test_a_log_shows_no_secret(url: str, shown: str) -> None:
         "postgresql://u:se?cret@h/d",
         "postgresql://u:se#cret@h/d",
         "postgresql://h/d?password=se@cret",
+        "postgresql://u:12/34@h/d",
     ],
 )
 def test_a_log_shows_nothing_of_a_url_that_can_be_read_in_two_ways(url: str) -> None:
     """A password that was not escaped could be taken for a host."""
-    assert str(DatabaseUrl.parse(url)) == "postgresql://***"
+    assert str(DatabaseUrl(EngineKind.POSTGRESQL, url)) == "postgresql://***"
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,47 @@ def test_what_is_refused_is_not_repeated() -> None:
     with pytest.raises(ValueError, match="unknown scheme") as caught:
         DatabaseUrl.parse("mysql://u:secret@h/d")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://u:secret@h:port/d", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secret@h:99999/d", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secret@h:0/d", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secret@h1:1,h2:x/d", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secret@[::1]:x/d", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secret@/d?host=h:x", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secret@h/d?port=5432,x", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secr/et@h/d", "a port that is no number from 1 to 65535"),
+        ("postgresql://u:secr@et@h/d", "more than one @"),
+        ("postgresql://u:secret@h1,/d", "a host without a name"),
+        ("postgresql://u:secret@[::1", "can't be read as a URL"),
+        ("postgresql://u:secret@[::1]x/d", "is no IPv6 address|can't be read as a URL"),
+        ("postgresql://u:secret@h/d?sslmode", "can't be read as a URL"),
+    ],
+)
+def test_what_the_driver_can_not_read_is_refused(url: str, message: str) -> None:
+    """Before it is tried, and without a piece of the password."""
+    with pytest.raises(ValueError, match=message) as caught:
+        DatabaseUrl.parse(url)
+    assert "secr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgresql:///d",
+        "postgresql://u@/d",
+        "postgresql://u:p%40%3A%2F@h:65535/d",
+        "postgresql://u@h:/d",
+        "postgresql://u@[::1]/d",
+        "postgresql://u@h1:1,[::1]:2/d",
+        "postgresql://u@/d?host=/var/run/postgresql&port=5433",
+        "postgresql://u@%2Fvar%2Frun/d",
+    ],
+)
+def test_what_the_driver_can_read_is_accepted(url: str) -> None:
+    """Sockets, several hosts, and passwords with escapes too."""
+    assert url == DatabaseUrl.parse(url).location
