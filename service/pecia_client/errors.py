@@ -91,6 +91,9 @@ class PeciaError(Exception):
             reason=name.removeprefix(_REASON_PREFIX) if error.reason else "",
             metadata=error.metadata,
             violations=[(item.field, item.description) for item in error.field_violations],
+            retry_after=(
+                error.retry_delay.ToTimedelta().total_seconds() if error.HasField("retry_delay") else None
+            ),
         )
 
 

@@ -160,15 +160,23 @@ def size_exceeded(field: str, what: str, size: int, limit: int) -> InvalidInputE
     )
 
 
+MAX_FINDINGS = 32
+"""How many errors are told at once; a caller who sends more learns how many there are."""
+
+
 class Findings:
-    """Gather several input errors, so that a caller sees all of them at once."""
+    """Gather several input errors, so that a caller sees all of them at once, up to 32."""
 
     def __init__(self) -> None:
         self._errors: list[InvalidInputError] = []
+        self._left_out = 0
 
     def add(self, error: InvalidInputError) -> None:
-        """Keep one more error."""
-        self._errors.append(error)
+        """Keep one more error, or count it when there are enough."""
+        if len(self._errors) < MAX_FINDINGS:
+            self._errors.append(error)
+        else:
+            self._left_out += 1
 
     @contextmanager
     def gather(self) -> Iterator[None]:
@@ -186,9 +194,10 @@ class Findings:
         if len(self._errors) == 1:
             raise first
         violations = [violation for error in self._errors for violation in error.violations]
+        others = len(violations) - 1 + self._left_out
         raise InvalidInputError(
             first.reason,
-            f"{violations[0].field}: {violations[0].description} (and {len(violations) - 1} more)",
+            f"{violations[0].field}: {violations[0].description} (and {others} more)",
             metadata=first.metadata,
             violations=violations,
         )

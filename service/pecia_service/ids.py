@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from pecia_service.errors import ErrorReason, invalid_field
+
 RANDOM_BITS = 74
 """How many bits of a UUIDv7 are neither time nor version nor variant: rand_a (12) and rand_b (62)."""
 
@@ -45,6 +47,15 @@ def uuid7_time_ms(value: str) -> int | None:
     """Return the milliseconds since the epoch that a UUIDv7 tells, or None if `value` is not one."""
     match = _UUID7.fullmatch(value)
     return int(match.group(1) + match.group(2), 16) if match else None
+
+
+def require_uuid(value: str, field: str) -> str:
+    """Return a UUID in lower case; raises InvalidInputError (FIELD_INVALID) for anything else."""
+    if is_uuid(value):
+        return value.lower()
+    raise invalid_field(
+        ErrorReason.FIELD_INVALID, field, "must be a UUID such as 01936b2e-7c3a-7f10-8a4b-2f6d1c9e0b5a"
+    )
 
 
 def is_uuid(value: str) -> bool:

@@ -11,6 +11,7 @@ import psutil  # type: ignore[import-untyped]  # its stubs are a package that no
 import pytest
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import registry_service_pb2 as registry_pb
+from pecia_client import PeciaError
 from pecia_service.errors import UnavailableError
 from pecia_service.ids import uuid7
 from pecia_service.storage.engine import Database
@@ -147,7 +148,9 @@ async def test_a_batch_renders_what_is_cached(postgres: PostgresServer, server: 
     requests = [pb.RenderRequest(bundle=ref, payload=payload()) for ref in (CACHED, UNCACHED, CACHED)]
     outcomes = (await server.prompts.RenderBatch(pb.RenderBatchRequest(requests=requests))).outcomes
     assert ["response", "error", "response"] == [outcome.WhichOneof("outcome") for outcome in outcomes]
-    assert grpc.StatusCode.UNAVAILABLE.value[0] == outcomes[1].error.code
+    failed = outcomes[1].error
+    assert (grpc.StatusCode.UNAVAILABLE.value[0], 1) == (failed.code, failed.retry_delay.seconds)
+    assert PeciaError.from_render_error(failed).retry_after == 1.0
 
 
 async def test_a_database_that_hangs_is_unavailable(postgres: PostgresServer, server: LiveServer) -> None:

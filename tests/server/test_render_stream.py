@@ -116,7 +116,7 @@ async def test_what_fails_does_not_end_the_stream(server: LiveServer) -> None:
         "1": "BUNDLE_NOT_FOUND",
         "2": "PAYLOAD_INVALID",
         "3": "PAYLOAD_INVALID",
-        "4" * 129: "SIZE_EXCEEDED",
+        "4" * 128: "SIZE_EXCEEDED",
         "5": "",
     } == {key: kind(outcome) for key, outcome in outcomes.items()}
 

@@ -1,8 +1,10 @@
 """Replay over a channel: it matches to the byte, and names what was changed behind the service's back."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import grpc
 import pytest
 from pecia.v1 import bundle_pb2, constraints_pb2, replay_pb2
 from pecia.v1 import prompt_service_pb2 as pb
@@ -11,6 +13,7 @@ from pecia_service.storage.tables import audit_pieces, audit_records, bundles, t
 from sqlalchemy import Column, Table, delete
 from support.recorded import flip, record, replay, swap, tamper, verdict, verify
 from support.server import LiveServer, live_server
+from support.statuses import failure_of
 from support.wire import bundle, inline_bundle, label_ref, payload, publish, template, version_ref
 
 SYSTEM, TASK = bundle_pb2.SLOT_SYSTEM, bundle_pb2.SLOT_TASK
@@ -54,6 +57,32 @@ async def server(migrated_database_url: str) -> AsyncIterator[LiveServer]:
         fields = {"constraints": constraints_pb2.Constraints(max_paragraphs=3)}
         await publish(live.registry, template_fields=fields, description="good")
         yield live
+
+
+async def test_a_changed_template_shows_where_the_prompt_would_differ(server: LiveServer) -> None:
+    """What is stored now is rendered to show the first difference, and the verdict stands."""
+    answer = await record(server)
+    await tamper(server, templates.c.content, swap("Do this", "Do thus"), **OF_TASK)
+    result = await replay(server, answer.receipt.render_id)
+    changed = answer.prompt.replace("Do this", "Do thus")
+    difference = result.first_difference
+    assert verdict(result) == ("MISMATCH", ["TEMPLATE_CONTENT"])
+    assert (difference.slot, difference.byte_offset) == (TASK, answer.prompt.encode().index(b"this") + 2)
+    assert difference.recorded_excerpt in answer.prompt
+    assert difference.replayed_excerpt in changed
+    assert "Do thus" in difference.replayed_excerpt
+    assert result.replayed_prompt_hash == hashlib.sha256(changed.encode()).hexdigest()
+
+
+async def test_a_published_bundle_whose_template_is_gone_is_damaged(server: LiveServer) -> None:
+    """Nobody can publish it again under that bundle's nose: it is a loss, not a wrong reference."""
+    await remove(server, templates, **OF_TASK)
+    failure = await failure_of(
+        server.prompts.Render(pb.RenderRequest(bundle=version_ref(), payload=payload()))
+    )
+    assert (failure.code, failure.reason) == (grpc.StatusCode.DATA_LOSS, "PIECE_DAMAGED")
+    expected = {"piece": "template", "part": "row", "id": "companion-task", "semver": "1.0.0"}
+    assert failure.metadata == expected
 
 
 async def replay_claim(server: LiveServer, receipt: Any, **fields: Any) -> replay_pb2.ReplayResult:

@@ -2,6 +2,7 @@
 
 import pytest
 from pecia_service.errors import (
+    MAX_FINDINGS,
     AbortedError,
     AlreadyExistsError,
     DataLossError,
@@ -127,3 +128,14 @@ def test_findings_do_not_swallow_other_errors() -> None:
     with pytest.raises(ZeroDivisionError), findings.gather():
         _ = 1 / 0
     findings.raise_if_any()
+
+
+def test_findings_are_kept_up_to_a_bound_and_counted_beyond() -> None:
+    """A thousand faults cost what thirty-two cost, and the message says how many there are."""
+    findings = Findings()
+    for number in range(1000):
+        findings.add(invalid_field(ErrorReason.FIELD_INVALID, f"tags[{number}]", "is empty; leave it out"))
+    with pytest.raises(InvalidInputError) as caught:
+        findings.raise_if_any()
+    assert len(caught.value.violations) == MAX_FINDINGS
+    assert caught.value.message == "tags[0]: is empty; leave it out (and 999 more)"

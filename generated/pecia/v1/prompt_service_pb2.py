@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from pecia.v1 import audit_pb2 as pecia_dot_v1_dot_audit__pb2
 from pecia.v1 import bundle_pb2 as pecia_dot_v1_dot_bundle__pb2
@@ -33,7 +34,7 @@ from pecia.v1 import receipt_pb2 as pecia_dot_v1_dot_receipt__pb2
 from pecia.v1 import replay_pb2 as pecia_dot_v1_dot_replay__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpecia/v1/prompt_service.proto\x12\x08pecia.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14pecia/v1/audit.proto\x1a\x15pecia/v1/bundle.proto\x1a\x14pecia/v1/check.proto\x1a\x1apecia/v1/constraints.proto\x1a\x1bpecia/v1/error_reason.proto\x1a\x16pecia/v1/payload.proto\x1a\x16pecia/v1/receipt.proto\x1a\x15pecia/v1/replay.proto\"\xe0\x01\n\rRenderRequest\x12%\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x13.pecia.v1.BundleRefH\x00\x12/\n\rinline_bundle\x18\x02 \x01(\x0b\x32\x16.pecia.v1.InlineBundleH\x00\x12)\n\x07payload\x18\x03 \x01(\x0b\x32\x18.pecia.v1.DerivedPayload\x12\x12\n\nmodel_type\x18\x04 \x01(\t\x12\x17\n\x0f\x61\x64\x61pter_version\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x42\x08\n\x06source\"i\n\x0eRenderResponse\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12#\n\x05parts\x18\x02 \x03(\x0b\x32\x14.pecia.v1.PromptPart\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.pecia.v1.Receipt\"\xf5\x01\n\x0bRenderError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x06reason\x18\x03 \x01(\x0e\x32\x15.pecia.v1.ErrorReason\x12\x35\n\x08metadata\x18\x04 \x03(\x0b\x32#.pecia.v1.RenderError.MetadataEntry\x12\x38\n\x10\x66ield_violations\x18\x05 \x03(\x0b\x32\x1e.pecia.v1.RenderFieldViolation\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\x14RenderFieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"p\n\rRenderOutcome\x12,\n\x08response\x18\x01 \x01(\x0b\x32\x18.pecia.v1.RenderResponseH\x00\x12&\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x15.pecia.v1.RenderErrorH\x00\x42\t\n\x07outcome\"?\n\x12RenderBatchRequest\x12)\n\x08requests\x18\x01 \x03(\x0b\x32\x17.pecia.v1.RenderRequest\"@\n\x13RenderBatchResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.pecia.v1.RenderOutcome\"W\n\x13RenderStreamRequest\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12(\n\x07request\x18\x02 \x01(\x0b\x32\x17.pecia.v1.RenderRequest\"X\n\x14RenderStreamResponse\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12(\n\x07outcome\x18\x02 \x01(\x0b\x32\x17.pecia.v1.RenderOutcome\"X\n\rReplayRequest\x12\x13\n\trender_id\x18\x01 \x01(\tH\x00\x12\'\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x16.pecia.v1.ReceiptClaimH\x00\x42\t\n\x07subject\"8\n\x0eReplayResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.pecia.v1.ReplayResult\";\n\x12VerifyAuditRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditFilter\"\xa3\x01\n\x13VerifyAuditResponse\x12,\n\x08progress\x18\x01 \x01(\x0b\x32\x18.pecia.v1.VerifyProgressH\x00\x12)\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x16.pecia.v1.ReplayResultH\x00\x12*\n\x07summary\x18\x03 \x01(\x0b\x32\x17.pecia.v1.VerifySummaryH\x00\x42\x07\n\x05\x65vent\"*\n\x15GetAuditRecordRequest\x12\x11\n\trender_id\x18\x01 \x01(\t\"?\n\x16GetAuditRecordResponse\x12%\n\x06record\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditRecord\"g\n\x17ListAuditRecordsRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x18ListAuditRecordsResponse\x12&\n\x07records\x18\x01 \x03(\x0b\x32\x15.pecia.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x18RedactAuditRecordRequest\x12\x11\n\trender_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"B\n\x19RedactAuditRecordResponse\x12%\n\x06record\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditRecord\"q\n\x18PruneAuditRecordsRequest\x12*\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"J\n\x19PruneAuditRecordsResponse\x12\x0f\n\x07records\x18\x01 \x01(\x03\x12\x0e\n\x06pieces\x18\x02 \x01(\x03\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\"\x86\x01\n\x12\x43heckOutputRequest\x12%\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x13.pecia.v1.BundleRefH\x00\x12/\n\rinline_bundle\x18\x02 \x01(\x0b\x32\x16.pecia.v1.InlineBundleH\x00\x12\x0e\n\x06output\x18\x03 \x01(\tB\x08\n\x06source\"\xba\x01\n\x13\x43heckOutputResponse\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12\'\n\nviolations\x18\x02 \x03(\x0b\x32\x13.pecia.v1.Violation\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x34\n\x15\x65\x66\x66\x65\x63tive_constraints\x18\x04 \x01(\x0b\x32\x15.pecia.v1.Constraints\x12\x11\n\tbundle_id\x18\x05 \x01(\t\x12\x0e\n\x06semver\x18\x06 \x01(\t2\xe2\x06\n\rPromptService\x12@\n\x06Render\x12\x17.pecia.v1.RenderRequest\x1a\x18.pecia.v1.RenderResponse\"\x03\x90\x02\x02\x12O\n\x0bRenderBatch\x12\x1c.pecia.v1.RenderBatchRequest\x1a\x1d.pecia.v1.RenderBatchResponse\"\x03\x90\x02\x02\x12V\n\x0cRenderStream\x12\x1d.pecia.v1.RenderStreamRequest\x1a\x1e.pecia.v1.RenderStreamResponse\"\x03\x90\x02\x02(\x01\x30\x01\x12@\n\x06Replay\x12\x17.pecia.v1.ReplayRequest\x1a\x18.pecia.v1.ReplayResponse\"\x03\x90\x02\x01\x12Q\n\x0bVerifyAudit\x12\x1c.pecia.v1.VerifyAuditRequest\x1a\x1d.pecia.v1.VerifyAuditResponse\"\x03\x90\x02\x01\x30\x01\x12X\n\x0eGetAuditRecord\x12\x1f.pecia.v1.GetAuditRecordRequest\x1a .pecia.v1.GetAuditRecordResponse\"\x03\x90\x02\x01\x12^\n\x10ListAuditRecords\x12!.pecia.v1.ListAuditRecordsRequest\x1a\".pecia.v1.ListAuditRecordsResponse\"\x03\x90\x02\x01\x12\x61\n\x11RedactAuditRecord\x12\".pecia.v1.RedactAuditRecordRequest\x1a#.pecia.v1.RedactAuditRecordResponse\"\x03\x90\x02\x02\x12\x63\n\x11PruneAuditRecords\x12\".pecia.v1.PruneAuditRecordsRequest\x1a#.pecia.v1.PruneAuditRecordsResponse\"\x03\x90\x02\x02\x30\x01\x12O\n\x0b\x43heckOutput\x12\x1c.pecia.v1.CheckOutputRequest\x1a\x1d.pecia.v1.CheckOutputResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpecia/v1/prompt_service.proto\x12\x08pecia.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14pecia/v1/audit.proto\x1a\x15pecia/v1/bundle.proto\x1a\x14pecia/v1/check.proto\x1a\x1apecia/v1/constraints.proto\x1a\x1bpecia/v1/error_reason.proto\x1a\x16pecia/v1/payload.proto\x1a\x16pecia/v1/receipt.proto\x1a\x15pecia/v1/replay.proto\"\xe0\x01\n\rRenderRequest\x12%\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x13.pecia.v1.BundleRefH\x00\x12/\n\rinline_bundle\x18\x02 \x01(\x0b\x32\x16.pecia.v1.InlineBundleH\x00\x12)\n\x07payload\x18\x03 \x01(\x0b\x32\x18.pecia.v1.DerivedPayload\x12\x12\n\nmodel_type\x18\x04 \x01(\t\x12\x17\n\x0f\x61\x64\x61pter_version\x18\x05 \x01(\t\x12\x15\n\rvalidate_only\x18\x06 \x01(\x08\x42\x08\n\x06source\"i\n\x0eRenderResponse\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12#\n\x05parts\x18\x02 \x03(\x0b\x32\x14.pecia.v1.PromptPart\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.pecia.v1.Receipt\"\xa5\x02\n\x0bRenderError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x06reason\x18\x03 \x01(\x0e\x32\x15.pecia.v1.ErrorReason\x12\x35\n\x08metadata\x18\x04 \x03(\x0b\x32#.pecia.v1.RenderError.MetadataEntry\x12\x38\n\x10\x66ield_violations\x18\x05 \x03(\x0b\x32\x1e.pecia.v1.RenderFieldViolation\x12.\n\x0bretry_delay\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\":\n\x14RenderFieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"p\n\rRenderOutcome\x12,\n\x08response\x18\x01 \x01(\x0b\x32\x18.pecia.v1.RenderResponseH\x00\x12&\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x15.pecia.v1.RenderErrorH\x00\x42\t\n\x07outcome\"?\n\x12RenderBatchRequest\x12)\n\x08requests\x18\x01 \x03(\x0b\x32\x17.pecia.v1.RenderRequest\"@\n\x13RenderBatchResponse\x12)\n\x08outcomes\x18\x01 \x03(\x0b\x32\x17.pecia.v1.RenderOutcome\"W\n\x13RenderStreamRequest\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12(\n\x07request\x18\x02 \x01(\x0b\x32\x17.pecia.v1.RenderRequest\"X\n\x14RenderStreamResponse\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12(\n\x07outcome\x18\x02 \x01(\x0b\x32\x17.pecia.v1.RenderOutcome\"X\n\rReplayRequest\x12\x13\n\trender_id\x18\x01 \x01(\tH\x00\x12\'\n\x05\x63laim\x18\x02 \x01(\x0b\x32\x16.pecia.v1.ReceiptClaimH\x00\x42\t\n\x07subject\"8\n\x0eReplayResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.pecia.v1.ReplayResult\";\n\x12VerifyAuditRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditFilter\"\xa3\x01\n\x13VerifyAuditResponse\x12,\n\x08progress\x18\x01 \x01(\x0b\x32\x18.pecia.v1.VerifyProgressH\x00\x12)\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x16.pecia.v1.ReplayResultH\x00\x12*\n\x07summary\x18\x03 \x01(\x0b\x32\x17.pecia.v1.VerifySummaryH\x00\x42\x07\n\x05\x65vent\"*\n\x15GetAuditRecordRequest\x12\x11\n\trender_id\x18\x01 \x01(\t\"?\n\x16GetAuditRecordResponse\x12%\n\x06record\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditRecord\"g\n\x17ListAuditRecordsRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x18ListAuditRecordsResponse\x12&\n\x07records\x18\x01 \x03(\x0b\x32\x15.pecia.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x18RedactAuditRecordRequest\x12\x11\n\trender_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"B\n\x19RedactAuditRecordResponse\x12%\n\x06record\x18\x01 \x01(\x0b\x32\x15.pecia.v1.AuditRecord\"q\n\x18PruneAuditRecordsRequest\x12*\n\x06\x62\x65\x66ore\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"J\n\x19PruneAuditRecordsResponse\x12\x0f\n\x07records\x18\x01 \x01(\x03\x12\x0e\n\x06pieces\x18\x02 \x01(\x03\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\"\x86\x01\n\x12\x43heckOutputRequest\x12%\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x13.pecia.v1.BundleRefH\x00\x12/\n\rinline_bundle\x18\x02 \x01(\x0b\x32\x16.pecia.v1.InlineBundleH\x00\x12\x0e\n\x06output\x18\x03 \x01(\tB\x08\n\x06source\"\xba\x01\n\x13\x43heckOutputResponse\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12\'\n\nviolations\x18\x02 \x03(\x0b\x32\x13.pecia.v1.Violation\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x34\n\x15\x65\x66\x66\x65\x63tive_constraints\x18\x04 \x01(\x0b\x32\x15.pecia.v1.Constraints\x12\x11\n\tbundle_id\x18\x05 \x01(\t\x12\x0e\n\x06semver\x18\x06 \x01(\t2\xe2\x06\n\rPromptService\x12@\n\x06Render\x12\x17.pecia.v1.RenderRequest\x1a\x18.pecia.v1.RenderResponse\"\x03\x90\x02\x02\x12O\n\x0bRenderBatch\x12\x1c.pecia.v1.RenderBatchRequest\x1a\x1d.pecia.v1.RenderBatchResponse\"\x03\x90\x02\x02\x12V\n\x0cRenderStream\x12\x1d.pecia.v1.RenderStreamRequest\x1a\x1e.pecia.v1.RenderStreamResponse\"\x03\x90\x02\x02(\x01\x30\x01\x12@\n\x06Replay\x12\x17.pecia.v1.ReplayRequest\x1a\x18.pecia.v1.ReplayResponse\"\x03\x90\x02\x01\x12Q\n\x0bVerifyAudit\x12\x1c.pecia.v1.VerifyAuditRequest\x1a\x1d.pecia.v1.VerifyAuditResponse\"\x03\x90\x02\x01\x30\x01\x12X\n\x0eGetAuditRecord\x12\x1f.pecia.v1.GetAuditRecordRequest\x1a .pecia.v1.GetAuditRecordResponse\"\x03\x90\x02\x01\x12^\n\x10ListAuditRecords\x12!.pecia.v1.ListAuditRecordsRequest\x1a\".pecia.v1.ListAuditRecordsResponse\"\x03\x90\x02\x01\x12\x61\n\x11RedactAuditRecord\x12\".pecia.v1.RedactAuditRecordRequest\x1a#.pecia.v1.RedactAuditRecordResponse\"\x03\x90\x02\x02\x12\x63\n\x11PruneAuditRecords\x12\".pecia.v1.PruneAuditRecordsRequest\x1a#.pecia.v1.PruneAuditRecordsResponse\"\x03\x90\x02\x02\x30\x01\x12O\n\x0b\x43heckOutput\x12\x1c.pecia.v1.CheckOutputRequest\x1a\x1d.pecia.v1.CheckOutputResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,54 +63,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROMPTSERVICE'].methods_by_name['PruneAuditRecords']._serialized_options = b'\220\002\002'
   _globals['_PROMPTSERVICE'].methods_by_name['CheckOutput']._loaded_options = None
   _globals['_PROMPTSERVICE'].methods_by_name['CheckOutput']._serialized_options = b'\220\002\001'
-  _globals['_RENDERREQUEST']._serialized_start=272
-  _globals['_RENDERREQUEST']._serialized_end=496
-  _globals['_RENDERRESPONSE']._serialized_start=498
-  _globals['_RENDERRESPONSE']._serialized_end=603
-  _globals['_RENDERERROR']._serialized_start=606
-  _globals['_RENDERERROR']._serialized_end=851
-  _globals['_RENDERERROR_METADATAENTRY']._serialized_start=804
-  _globals['_RENDERERROR_METADATAENTRY']._serialized_end=851
-  _globals['_RENDERFIELDVIOLATION']._serialized_start=853
-  _globals['_RENDERFIELDVIOLATION']._serialized_end=911
-  _globals['_RENDEROUTCOME']._serialized_start=913
-  _globals['_RENDEROUTCOME']._serialized_end=1025
-  _globals['_RENDERBATCHREQUEST']._serialized_start=1027
-  _globals['_RENDERBATCHREQUEST']._serialized_end=1090
-  _globals['_RENDERBATCHRESPONSE']._serialized_start=1092
-  _globals['_RENDERBATCHRESPONSE']._serialized_end=1156
-  _globals['_RENDERSTREAMREQUEST']._serialized_start=1158
-  _globals['_RENDERSTREAMREQUEST']._serialized_end=1245
-  _globals['_RENDERSTREAMRESPONSE']._serialized_start=1247
-  _globals['_RENDERSTREAMRESPONSE']._serialized_end=1335
-  _globals['_REPLAYREQUEST']._serialized_start=1337
-  _globals['_REPLAYREQUEST']._serialized_end=1425
-  _globals['_REPLAYRESPONSE']._serialized_start=1427
-  _globals['_REPLAYRESPONSE']._serialized_end=1483
-  _globals['_VERIFYAUDITREQUEST']._serialized_start=1485
-  _globals['_VERIFYAUDITREQUEST']._serialized_end=1544
-  _globals['_VERIFYAUDITRESPONSE']._serialized_start=1547
-  _globals['_VERIFYAUDITRESPONSE']._serialized_end=1710
-  _globals['_GETAUDITRECORDREQUEST']._serialized_start=1712
-  _globals['_GETAUDITRECORDREQUEST']._serialized_end=1754
-  _globals['_GETAUDITRECORDRESPONSE']._serialized_start=1756
-  _globals['_GETAUDITRECORDRESPONSE']._serialized_end=1819
-  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=1821
-  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=1924
-  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=1926
-  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=2017
-  _globals['_REDACTAUDITRECORDREQUEST']._serialized_start=2019
-  _globals['_REDACTAUDITRECORDREQUEST']._serialized_end=2084
-  _globals['_REDACTAUDITRECORDRESPONSE']._serialized_start=2086
-  _globals['_REDACTAUDITRECORDRESPONSE']._serialized_end=2152
-  _globals['_PRUNEAUDITRECORDSREQUEST']._serialized_start=2154
-  _globals['_PRUNEAUDITRECORDSREQUEST']._serialized_end=2267
-  _globals['_PRUNEAUDITRECORDSRESPONSE']._serialized_start=2269
-  _globals['_PRUNEAUDITRECORDSRESPONSE']._serialized_end=2343
-  _globals['_CHECKOUTPUTREQUEST']._serialized_start=2346
-  _globals['_CHECKOUTPUTREQUEST']._serialized_end=2480
-  _globals['_CHECKOUTPUTRESPONSE']._serialized_start=2483
-  _globals['_CHECKOUTPUTRESPONSE']._serialized_end=2669
-  _globals['_PROMPTSERVICE']._serialized_start=2672
-  _globals['_PROMPTSERVICE']._serialized_end=3538
+  _globals['_RENDERREQUEST']._serialized_start=304
+  _globals['_RENDERREQUEST']._serialized_end=528
+  _globals['_RENDERRESPONSE']._serialized_start=530
+  _globals['_RENDERRESPONSE']._serialized_end=635
+  _globals['_RENDERERROR']._serialized_start=638
+  _globals['_RENDERERROR']._serialized_end=931
+  _globals['_RENDERERROR_METADATAENTRY']._serialized_start=884
+  _globals['_RENDERERROR_METADATAENTRY']._serialized_end=931
+  _globals['_RENDERFIELDVIOLATION']._serialized_start=933
+  _globals['_RENDERFIELDVIOLATION']._serialized_end=991
+  _globals['_RENDEROUTCOME']._serialized_start=993
+  _globals['_RENDEROUTCOME']._serialized_end=1105
+  _globals['_RENDERBATCHREQUEST']._serialized_start=1107
+  _globals['_RENDERBATCHREQUEST']._serialized_end=1170
+  _globals['_RENDERBATCHRESPONSE']._serialized_start=1172
+  _globals['_RENDERBATCHRESPONSE']._serialized_end=1236
+  _globals['_RENDERSTREAMREQUEST']._serialized_start=1238
+  _globals['_RENDERSTREAMREQUEST']._serialized_end=1325
+  _globals['_RENDERSTREAMRESPONSE']._serialized_start=1327
+  _globals['_RENDERSTREAMRESPONSE']._serialized_end=1415
+  _globals['_REPLAYREQUEST']._serialized_start=1417
+  _globals['_REPLAYREQUEST']._serialized_end=1505
+  _globals['_REPLAYRESPONSE']._serialized_start=1507
+  _globals['_REPLAYRESPONSE']._serialized_end=1563
+  _globals['_VERIFYAUDITREQUEST']._serialized_start=1565
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=1624
+  _globals['_VERIFYAUDITRESPONSE']._serialized_start=1627
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=1790
+  _globals['_GETAUDITRECORDREQUEST']._serialized_start=1792
+  _globals['_GETAUDITRECORDREQUEST']._serialized_end=1834
+  _globals['_GETAUDITRECORDRESPONSE']._serialized_start=1836
+  _globals['_GETAUDITRECORDRESPONSE']._serialized_end=1899
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=1901
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=2004
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=2006
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=2097
+  _globals['_REDACTAUDITRECORDREQUEST']._serialized_start=2099
+  _globals['_REDACTAUDITRECORDREQUEST']._serialized_end=2164
+  _globals['_REDACTAUDITRECORDRESPONSE']._serialized_start=2166
+  _globals['_REDACTAUDITRECORDRESPONSE']._serialized_end=2232
+  _globals['_PRUNEAUDITRECORDSREQUEST']._serialized_start=2234
+  _globals['_PRUNEAUDITRECORDSREQUEST']._serialized_end=2347
+  _globals['_PRUNEAUDITRECORDSRESPONSE']._serialized_start=2349
+  _globals['_PRUNEAUDITRECORDSRESPONSE']._serialized_end=2423
+  _globals['_CHECKOUTPUTREQUEST']._serialized_start=2426
+  _globals['_CHECKOUTPUTREQUEST']._serialized_end=2560
+  _globals['_CHECKOUTPUTRESPONSE']._serialized_start=2563
+  _globals['_CHECKOUTPUTRESPONSE']._serialized_end=2749
+  _globals['_PROMPTSERVICE']._serialized_start=2752
+  _globals['_PROMPTSERVICE']._serialized_end=3618
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from pecia.v1 import audit_pb2 as _audit_pb2
 from pecia.v1 import bundle_pb2 as _bundle_pb2
@@ -44,7 +45,7 @@ class RenderResponse(_message.Message):
     def __init__(self, prompt: _Optional[str] = ..., parts: _Optional[_Iterable[_Union[_receipt_pb2.PromptPart, _Mapping]]] = ..., receipt: _Optional[_Union[_receipt_pb2.Receipt, _Mapping]] = ...) -> None: ...
 
 class RenderError(_message.Message):
-    __slots__ = ("code", "message", "reason", "metadata", "field_violations")
+    __slots__ = ("code", "message", "reason", "metadata", "field_violations", "retry_delay")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -57,12 +58,14 @@ class RenderError(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     FIELD_VIOLATIONS_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_FIELD_NUMBER: _ClassVar[int]
     code: int
     message: str
     reason: _error_reason_pb2.ErrorReason
     metadata: _containers.ScalarMap[str, str]
     field_violations: _containers.RepeatedCompositeFieldContainer[RenderFieldViolation]
-    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[_Union[_error_reason_pb2.ErrorReason, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., field_violations: _Optional[_Iterable[_Union[RenderFieldViolation, _Mapping]]] = ...) -> None: ...
+    retry_delay: _duration_pb2.Duration
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., reason: _Optional[_Union[_error_reason_pb2.ErrorReason, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., field_violations: _Optional[_Iterable[_Union[RenderFieldViolation, _Mapping]]] = ..., retry_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RenderFieldViolation(_message.Message):
     __slots__ = ("field", "description")

@@ -29,7 +29,8 @@ class PromptServiceStub:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT).
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
     comes whole and again in parts. Raise the client's receive limit (64 MiB covers every default).
@@ -97,7 +98,8 @@ class PromptServiceServicer:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT).
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
     comes whole and again in parts. Raise the client's receive limit (64 MiB covers every default).
@@ -272,7 +274,8 @@ class PromptService:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT).
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
     comes whole and again in parts. Raise the client's receive limit (64 MiB covers every default).

@@ -29,7 +29,11 @@ class RegistryServiceStub:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT).
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
+
+    Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
+    told otherwise: raise the client's receive limit, or ask for smaller pages.
 
     Lists take `page_size` (0 means 50, more than 200 means 200, negative is INVALID_ARGUMENT) and
     `page_token` (empty means the first page; a token is valid only with the arguments that it was made
@@ -108,7 +112,11 @@ class RegistryServiceServicer:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT).
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
+
+    Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
+    told otherwise: raise the client's receive limit, or ask for smaller pages.
 
     Lists take `page_size` (0 means 50, more than 200 means 200, negative is INVALID_ARGUMENT) and
     `page_token` (empty means the first page; a token is valid only with the arguments that it was made
@@ -301,7 +309,11 @@ class RegistryService:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT).
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
+
+    Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
+    told otherwise: raise the client's receive limit, or ask for smaller pages.
 
     Lists take `page_size` (0 means 50, more than 200 means 200, negative is INVALID_ARGUMENT) and
     `page_token` (empty means the first page; a token is valid only with the arguments that it was made

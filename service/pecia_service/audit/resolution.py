@@ -12,7 +12,7 @@ from pecia_service.audit.record import AuditRecord, TemplateUse
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import DataLossError, InvalidInputError, NotFoundError
 from pecia_service.registry.identifiers import require_identifier, require_semver
-from pecia_service.registry.model import Bundle, Slot, Template, TemplateRef
+from pecia_service.registry.model import Bundle, DamagedTemplateError, Slot, Template, TemplateRef
 from pecia_service.rendering.model import ResolvedBundle
 
 StoredPiece: TypeAlias = Template | DataLossError
@@ -158,15 +158,18 @@ def _assemble(
             )
         elif isinstance(piece, DataLossError):
             damaged.append(_damaged(piece, slot, ref))
+            if isinstance(piece, DamagedTemplateError) and piece.found is not None:
+                # Rendered only to show where the prompts differ: the verdict stands.
+                templates[ref] = piece.found
         else:
             templates[ref] = piece
             if slot in used:
                 differing += _compare(used[slot], piece)
-    if bundle is None or damaged or missing:
+    if bundle is None or not templates.keys() >= set(slots.values()):
         return Resolution(None, tuple(damaged), tuple(differing), tuple(missing))
     # Without what was stored, so that a difference can be shown also when that was changed.
     resolved = ResolvedBundle.resolve(replace(bundle, stored_bundle_hash=None), templates)
-    if not differing and bundle.stored_bundle_hash not in (None, resolved.bundle_hash):
+    if not damaged and not differing and bundle.stored_bundle_hash not in (None, resolved.bundle_hash):
         damaged.append(
             _finding(ReplayCause.BUNDLE, f"bundle {bundle} and its templates no longer have its bundle_hash")
         )

@@ -22,9 +22,8 @@ from pecia_service.errors import (
     NotFoundError,
     PreconditionError,
     UnavailableError,
-    invalid_field,
 )
-from pecia_service.ids import is_uuid, uuid7_time_ms
+from pecia_service.ids import require_uuid, uuid7_time_ms
 from pecia_service.paging import Page, Pager, PageRequest, number_part, page_size
 from pecia_service.rendering.renderer import Renderer
 
@@ -146,7 +145,7 @@ class Audit:
         PreconditionError (AUDIT_DISABLED), UnavailableError (AUDIT_RECORD_PENDING, STORAGE_UNAVAILABLE).
         """
         self._require_records()
-        key = _require_uuid(render_id)
+        key = require_uuid(render_id, "render_id")
         # Asked first: the record may be written between the two questions.
         held = self._sink.holds(key)
         record = await self._store.get(tenant_id, key)
@@ -171,7 +170,7 @@ class Audit:
     async def redact(self, tenant_id: str, render_id: str) -> AuditRecord:
         """Erase prompt and payload of a record for good, and return it as it is then; raises as `get`."""
         self._require_records()
-        key = _require_uuid(render_id)
+        key = require_uuid(render_id, "render_id")
         held = self._sink.holds(key)
         record = await self._store.redact(tenant_id, key, self._clock())
         if record is None:
@@ -248,13 +247,3 @@ class _Turn:
 
 def _cursor(entry: AuditEntry) -> tuple[str, str]:
     return str(entry.record.receipt.created_at), entry.record.render_id
-
-
-def _require_uuid(render_id: str) -> str:
-    if not is_uuid(render_id):
-        raise invalid_field(
-            ErrorReason.FIELD_INVALID,
-            "render_id",
-            "must be a UUID such as 01936b2e-7c3a-7f10-8a4b-2f6d1c9e0b5a",
-        )
-    return render_id.lower()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pecia_service.errors import ErrorReason, Findings, invalid_field
-from pecia_service.ids import is_uuid
+from pecia_service.ids import require_uuid
 from pecia_service.paging import Page, Pager, PageRequest, page_size
 from pecia_service.registry.identifiers import (
     precedence_key,
@@ -199,16 +199,12 @@ class Registry:
                     ErrorReason.FIELD_INVALID, "etag", "is missing; read the label and give its etag"
                 )
             )
-        if request_id and not is_uuid(request_id):
-            findings.add(
-                invalid_field(ErrorReason.FIELD_INVALID, "request_id", "is not a UUID; give one or none")
-            )
+        with findings.gather():
+            request_id = require_uuid(request_id, "request_id") if request_id else ""
         findings.raise_if_any()
         return await self._labels.move(
             tenant_id,
-            LabelMove(
-                action, bundle_id, label, semver, etag, actor, request_id.lower(), occurred_at=self._clock()
-            ),
+            LabelMove(action, bundle_id, label, semver, etag, actor, request_id, occurred_at=self._clock()),
         )
 
 

@@ -14,6 +14,7 @@ from pecia_service.registry.model import (
     TemplateRef,
     compute_bundle_hash,
     damaged_bundle,
+    lost_template,
     missing_reference,
 )
 from pecia_service.registry.placeholders import Placeholder
@@ -43,13 +44,16 @@ class ResolvedBundle:
     def resolve(cls, bundle: Bundle, found: Mapping[TemplateRef, Template]) -> ResolvedBundle:
         """Put a bundle and its templates together, in assembly order.
 
-        Raises PreconditionError (TEMPLATE_REFERENCE_MISSING) for a slot whose template is not in `found`, and
-        DataLossError (PIECE_DAMAGED) when the bundle was stored under another bundle_hash.
+        Raises PreconditionError (TEMPLATE_REFERENCE_MISSING) for a slot whose template is not in `found`, or
+        DataLossError (PIECE_DAMAGED) if the bundle was stored, and so had its templates; the same when it was
+        stored under another bundle_hash.
         """
         templates: dict[Slot, Template] = {}
         for slot, ref in bundle.slots.items():
             if ref not in found:
-                raise missing_reference(slot, ref)
+                raise (
+                    missing_reference(slot, ref) if bundle.stored_bundle_hash is None else lost_template(ref)
+                )
             templates[slot] = found[ref]
         bundle_hash = compute_bundle_hash(bundle, templates)
         if bundle.stored_bundle_hash not in (None, bundle_hash):

@@ -139,4 +139,6 @@ async def serve(settings: Settings, started: Callable[[int], None] | None = None
         await stop.wait()
         log.info("stopping", grace_seconds=settings.shutdown_grace)
         await server.stop()
-    log.info("stopped")
+        await app.sink.aclose(settings.shutdown_grace)
+        status = app.sink.status()
+        log.info("stopped", audit_written=status.written, audit_dropped=status.dropped)

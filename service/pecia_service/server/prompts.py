@@ -91,7 +91,8 @@ class PromptServicer(AuditServicer):
 
         async def handle(message: pb.RenderStreamRequest) -> pb.RenderStreamResponse:
             outcome = await self._stream_outcome(message, generator)
-            return pb.RenderStreamResponse(correlation_id=message.correlation_id, outcome=outcome)
+            echo = message.correlation_id[:MAX_CORRELATION_ID_LENGTH]
+            return pb.RenderStreamResponse(correlation_id=echo, outcome=outcome)
 
         async with aclosing(run_stream(request_iterator, handle, self._stream_in_flight)) as responses:
             async for response in responses:

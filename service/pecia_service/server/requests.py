@@ -5,7 +5,7 @@ from __future__ import annotations
 from pecia.v1 import bundle_pb2
 
 from pecia_service.errors import ErrorReason, InvalidInputError, invalid_field
-from pecia_service.ids import is_uuid
+from pecia_service.ids import require_uuid
 from pecia_service.rendering.generator import PromptGenerator
 from pecia_service.rendering.model import ResolvedBundle
 
@@ -17,10 +17,8 @@ def missing_field(field: str, advice: str) -> InvalidInputError:
 
 def check_request_id(request_id: str) -> None:
     """Raise InvalidInputError (FIELD_INVALID) unless it is empty or a UUID."""
-    if request_id and not is_uuid(request_id):
-        raise invalid_field(
-            ErrorReason.FIELD_INVALID, "request_id", "is not a UUID; leave it empty or give one"
-        )
+    if request_id:
+        require_uuid(request_id, "request_id")
 
 
 async def resolve_ref(generator: PromptGenerator, ref: bundle_pb2.BundleRef, field: str) -> ResolvedBundle:

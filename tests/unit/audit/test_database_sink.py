@@ -195,15 +195,20 @@ async def test_records_that_are_being_written_count_as_queued() -> None:
         assert (it.sink.status().queued, it.sink.status().dropped) == (2, 1)
 
 
-async def test_dropping_is_logged_once_an_episode() -> None:
-    """A full queue says so once, and once when there is room again."""
+async def test_dropping_is_logged_ever_more_rarely() -> None:
+    """A full queue says so at the first, tenth and hundredth record, and once when there is room again."""
     with capture_logs() as logs:
         async with bench(max_records=1) as it:
-            it.take(records(4))
+            it.take(records(121))
             await it.sink.flush(PATIENCE)
-            it.take(records(1, start=4))
-    events = [(entry["event"], entry.get("dropped")) for entry in logs]
-    assert events == [("audit_records_not_taken", None), ("audit_records_taken_again", 3)]
+            it.take(records(1, start=121))
+    events = [(entry["event"], entry.get("count"), entry["dropped"]) for entry in logs]
+    assert events == [
+        ("audit_records_not_taken", 1, 1),
+        ("audit_records_not_taken", 10, 10),
+        ("audit_records_not_taken", 100, 100),
+        ("audit_records_taken_again", None, 120),
+    ]
 
 
 async def test_a_full_queue_is_failing_until_there_is_room() -> None:

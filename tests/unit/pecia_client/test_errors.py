@@ -103,6 +103,7 @@ def test_the_error_of_an_outcome_is_decoded_alike() -> None:
     expected = (grpc.StatusCode.INVALID_ARGUMENT, "PAYLOAD_INVALID", {"field": "payload.stress"})
     assert expected == (error.code, error.reason, error.metadata)
     assert error.violations == [("payload.stress", "is missing")]
+    assert error.retry_after is None
 
 
 def test_an_outcome_of_a_newer_server_is_decoded() -> None:

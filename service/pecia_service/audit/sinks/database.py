@@ -205,13 +205,15 @@ class DatabaseAuditSink:
             self._refused_in_a_row = 0
 
     def _refuse(self) -> None:
-        """Count a record that can't be taken, and say so once until one can be."""
+        """Count a record that can't be taken; say so at the first in a row, the tenth, the hundredth, …"""
         self._dropped += 1
         self._refused_in_a_row += 1
-        if self._refused_in_a_row == 1:
+        if str(self._refused_in_a_row).rstrip("0") == "1":
             self._log.error(
                 "audit_records_not_taken",
                 reason="closed" if self._closed else "queue full",
+                count=self._refused_in_a_row,
+                dropped=self._dropped,
                 queued=len(self._queue),
                 queued_bytes=self._queued_bytes,
             )

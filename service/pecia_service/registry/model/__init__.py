@@ -10,10 +10,16 @@ from pecia_service.registry.model.missing import (
     template_not_found,
 )
 from pecia_service.registry.model.stored import Published, StoredBundle, StoredTemplate, TemplateSummary
-from pecia_service.registry.model.template import Template, damaged_template
+from pecia_service.registry.model.template import (
+    DamagedTemplateError,
+    Template,
+    damaged_template,
+    lost_template,
+)
 
 __all__ = [
     "Bundle",
+    "DamagedTemplateError",
     "Label",
     "LabelAction",
     "LabelEvent",
@@ -31,6 +37,7 @@ __all__ = [
     "damaged_bundle",
     "damaged_template",
     "label_not_found",
+    "lost_template",
     "missing_reference",
     "template_not_found",
 ]

@@ -114,31 +114,34 @@ class Template:
     ) -> Template:
         """Make a template from what was stored, and prove it.
 
-        Raises DataLossError (PIECE_DAMAGED) whose metadata `part` says what does not have its hash: content,
-        constraints or definition.
+        Raises DamagedTemplateError (PIECE_DAMAGED) whose metadata `part` says what does not have its hash:
+        content, constraints or definition.
         """
-        ref = TemplateRef(template_id, semver)
-        if sha256_hex(content.encode(errors="surrogatepass")) != content_hash:
-            raise damaged_template(ref, "content")
         normal = Constraints.restore(constraints)
-        if normal is None or normal.constraints_hash != constraints_hash:
-            raise damaged_template(ref, "constraints")
-        try:
-            template = cls._make(
-                template_id=template_id,
-                semver=semver,
-                role=Role(role),
-                content=content,
-                constraints=normal,
-                adapter_version=adapter_version,
-                description=description,
-                segments=compile_template(content),
-            )
-        except (InvalidInputError, ValueError):
-            raise damaged_template(ref, "definition") from None
-        if template.definition_hash != definition_hash:
-            raise damaged_template(ref, "definition")
-        return template
+        found: Template | None = None
+        if normal is not None:
+            try:
+                found = cls._make(
+                    template_id=template_id,
+                    semver=semver,
+                    role=Role(role),
+                    content=content,
+                    constraints=normal,
+                    adapter_version=adapter_version,
+                    description=description,
+                    segments=compile_template(content),
+                )
+            except (InvalidInputError, ValueError):
+                found = None
+        if sha256_hex(content.encode(errors="surrogatepass")) != content_hash:
+            part = "content"
+        elif normal is None or normal.constraints_hash != constraints_hash:
+            part = "constraints"
+        elif found is None or found.definition_hash != definition_hash:
+            part = "definition"
+        else:
+            return found
+        raise damaged_template(TemplateRef(template_id, semver), part, found)
 
     @classmethod
     def _make(
@@ -202,6 +205,28 @@ class Template:
         return len(self.content.encode())
 
 
-def damaged_template(ref: TemplateRef, part: str) -> DataLossError:
+class DamagedTemplateError(DataLossError):
+    """A stored template is not what was published.
+
+    `found` is what is stored now, for comparison, where that is a template at all.
+    """
+
+    def __init__(self, ref: TemplateRef, part: str, found: Template | None) -> None:
+        error = damaged("template", ref.template_id, ref.semver, part)
+        super().__init__(error.reason, error.message, metadata=error.metadata)
+        self.found = found
+
+
+def damaged_template(ref: TemplateRef, part: str, found: Template | None = None) -> DamagedTemplateError:
     """Make the error for a stored template whose `part` (content, constraints, definition) was changed."""
-    return damaged("template", ref.template_id, ref.semver, part)
+    return DamagedTemplateError(ref, part, found)
+
+
+def lost_template(ref: TemplateRef) -> DataLossError:
+    """Make the error for a stored template that a published bundle names and that is gone."""
+    return DataLossError(
+        ErrorReason.PIECE_DAMAGED,
+        f"template {ref}, which the bundle names, is gone from the registry; "
+        "restore it from a backup, or publish a new version and use that",
+        metadata={"piece": "template", "part": "row", "id": ref.template_id, "semver": ref.semver},
+    )

@@ -53,7 +53,7 @@ def rendered_to_proto(rendered: Rendered) -> prompt_service_pb2.RenderResponse:
 
 def error_to_proto(error: Error) -> prompt_service_pb2.RenderError:
     """Write why one render of several failed, bounded like a status."""
-    return prompt_service_pb2.RenderError(
+    message = prompt_service_pb2.RenderError(
         code=STATUS_CODES[error.kind].value[0],
         message=shorten(error.message, MAX_MESSAGE_LENGTH),
         reason=f"ERROR_REASON_{error.reason.name}",
@@ -63,3 +63,6 @@ def error_to_proto(error: Error) -> prompt_service_pb2.RenderError:
             for violation in bounded_violations(error)[:MAX_VIOLATIONS]
         ],
     )
+    if error.retry_after is not None:
+        message.retry_delay.FromNanoseconds(round(error.retry_after * 1e9))
+    return message

@@ -244,6 +244,8 @@ def bundle_to_proto(bundle: Bundle, published_at: int, bundle_hash: str) -> bund
 
 def inline_bundle_from_proto(message: bundle_pb2.InlineBundle, field: str) -> tuple[Bundle, list[Template]]:
     """Check and normalise a bundle and its templates; raises InvalidInputError with all that is wrong."""
+    if len(message.templates) > len(Slot):
+        raise size_exceeded(f"{field}.templates", "templates", len(message.templates), len(Slot))
     findings = Findings()
     bundle = None
     templates: list[Template] = []
