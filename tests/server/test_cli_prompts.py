@@ -186,6 +186,22 @@ async def test_a_record_is_shown_with_prompt_and_payload(pecia: Pecia, payload: 
     assert "Prompt:" not in after.stdout
 
 
+async def test_a_damaged_record_is_shown_as_such(pecia: Pecia, payload: Path, server: LiveServer) -> None:
+    """A prompt that has not its receipt's hash must not pass for what was rendered: exit code 1."""
+    render_id = await render(pecia, payload)
+    sound = await pecia("audit", "show", render_id, "--json")
+    async with server.application.database.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE audit_records SET prompt = replace(prompt, 'You are Juna', 'You are Luna')"
+        )
+    text = await pecia("audit", "show", render_id)
+    as_json = await pecia("audit", "show", render_id, "--json")
+    assert [sound.exit_code, sound.json["damaged"]] == [0, []]
+    assert [text.exit_code, "damaged           prompt\n" in text.stdout] == [1, True]
+    assert text.stderr.startswith(f"warning: prompt of {render_id} changed after it was recorded")
+    assert [as_json.exit_code, as_json.json["damaged"]] == [1, ["prompt"]]
+
+
 async def test_redaction_asks_first(pecia: Pecia, payload: Path) -> None:
     """Anything but yes leaves the record as it is: exit code 1."""
     render_id = await render(pecia, payload)

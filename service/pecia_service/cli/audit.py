@@ -13,7 +13,9 @@ import click
 from pecia_client import Client, PeciaError
 from pecia_client.messages import AuditRecord, PruneAuditRecordsResponse
 
-from pecia_service.cli.documents import document, enum_name, time_cell, timestamp_text
+from pecia_service.canonical import sha256_hex
+from pecia_service.cli.documents import Document, document, enum_name, time_cell, timestamp_text
+from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.options import (
     AGE,
     MOMENT,
@@ -23,7 +25,7 @@ from pecia_service.cli.options import (
     server_options,
     yes_option,
 )
-from pecia_service.cli.output import Output, Writer, counted
+from pecia_service.cli.output import Cell, Output, Writer, counted, styled
 from pecia_service.cli.pieces import SHORT_HASH
 from pecia_service.cli.render import receipt_rows
 from pecia_service.cli.session import Session, pass_session
@@ -97,16 +99,25 @@ def list_records(
 def show_record(session: Session, *, render_id: str, as_json: bool, target: str, timeout: float) -> None:
     """Show the record of RENDER_ID with its prompt and payload, where they are kept.
 
+    Exit code 1 means that prompt or payload is damaged: it has not the hash that the receipt names.
+
     \b
     Example:
       pecia audit show 01998d2e-6a5f-7c39-8f7a-0d5f2b1c9e44
     """
     with Client(target, timeout=timeout) as client:
         record = session.when_recorded(lambda: client.get_audit_record(render_id), timeout)
+    damaged = _damaged(record)
     if as_json:
-        session.output.json(document(record))
+        session.output.json(_full_document(record))
     else:
-        _show(session.output, record)
+        _show(session.output, record, damaged)
+    if damaged:
+        session.output.note(
+            f"warning: {' and '.join(damaged)} of {render_id} changed after it was recorded; "
+            "see pecia replay, and restore the record from a backup"
+        )
+        finish(ExitCode.NEGATIVE)
 
 
 @audit.command()
@@ -155,7 +166,7 @@ def export(
                     raise
                 gone += 1
                 continue
-            write(json.dumps(document(record), ensure_ascii=False) + "\n")
+            write(json.dumps(_full_document(record), ensure_ascii=False) + "\n")
             exported += 1
             bar.update(exported)
     output.note(f"{counted(exported, 'record')} exported")
@@ -267,10 +278,25 @@ def _kept(record: AuditRecord) -> str:
     return ", ".join(kept) or "hashes"
 
 
-def _show(output: Output, record: AuditRecord) -> None:
-    rows = receipt_rows(record.receipt)
+def _damaged(record: AuditRecord) -> list[str]:
+    """Name what is kept and has not the hash that the receipt names."""
+    kept = (
+        ("prompt", record.prompt_kept, record.prompt.encode(), record.receipt.prompt_hash),
+        ("payload", record.payload_kept, record.canonical_payload, record.receipt.payload_hash),
+    )
+    return [name for name, there, data, expected in kept if there and sha256_hex(data) != expected]
+
+
+def _full_document(record: AuditRecord) -> Document:
+    return document(record) | {"damaged": _damaged(record)}
+
+
+def _show(output: Output, record: AuditRecord, damaged: list[str]) -> None:
+    rows: list[tuple[str, Cell]] = [*receipt_rows(record.receipt)]
     rows.append(("inline", "yes" if record.inline else "no"))
     rows.append(("kept", _kept(record)))
+    if damaged:
+        rows.append(("damaged", styled(", ".join(damaged), "bold red")))
     if record.HasField("redacted_at"):
         rows.append(("redacted_at", timestamp_text(record.redacted_at)))
     output.properties(rows)

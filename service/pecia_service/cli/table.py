@@ -20,7 +20,7 @@ def lay_out(
 ) -> Text:
     """Return a table as text, a line for each row; `width` is a terminal's, or None where there is none.
 
-    Without `columns` it has no heading, and its first column is bold. A terminal has a rule below the heading.
+    Without `columns` there is no heading, and the first column is bold; on a terminal a heading has a rule.
     """
     body = [list(row) for row in rows]
     heading = [[Text(column, style="bold") for column in columns]] if columns else []
