@@ -44,6 +44,7 @@ from pecia_service.rendering.sources.database import (
 )
 from pecia_service.settings import LARGEST_PROMPT_BYTES, Settings
 from pecia_service.storage.engine import Database
+from pecia_service.storage.outages import OutageLog
 from pecia_service.storage.schema import prepare
 
 V = TypeVar("V")
@@ -91,6 +92,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         )
         stack.push_async_callback(database.dispose)
         await prepare(database)
+        # Who starts a server is told by an exception.
+        database.log_outages(OutageLog())
         audit_store = AuditStore(database)
         sink = _sink(settings, audit_store)
         if isinstance(sink, DatabaseAuditSink):

@@ -16,6 +16,7 @@ from pecia_service.errors import UnavailableError
 from pecia_service.ids import uuid7
 from pecia_service.storage.engine import Database
 from pecia_service.storage.schema import migrate
+from structlog.testing import capture_logs
 from support.postgres import PostgresServer
 from support.server import LiveServer, live_server
 from support.statuses import failure_of
@@ -132,6 +133,26 @@ async def test_what_needs_the_database_is_unavailable(
     assert failure.retry_after
     if what != "replay":
         await CALLS[what](server)
+
+
+async def test_the_log_says_why_once(postgres: PostgresServer, server: LiveServer) -> None:
+    """A line with the cause when requests begin to fail, and one when they work again; no client learns it."""
+    call = CALLS["render of a version that is not cached"]
+    with capture_logs() as logs:
+        await postgres.stop()
+        failures = [await failure_of(call(server)) for _ in range(3)]
+        await postgres.start()
+        await call(server)
+    told = [
+        (entry["log_level"], entry["event"], entry.get("error"), entry.get("reason", "").partition(":")[0])
+        for entry in logs
+        if entry["event"].startswith("database_")
+    ]
+    assert [
+        ("warning", "database_unavailable", "ConnectionRefusedError", "the connection was refused"),
+        ("info", "database_available_again", None, ""),
+    ] == told
+    assert {"the database does not answer; try again"} == {failure.message for failure in failures}
 
 
 async def test_what_is_cached_renders_on(postgres: PostgresServer, server: LiveServer) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from pecia_service.cli.session import Session
 from pecia_service.storage.schema import head_revision
@@ -92,10 +95,80 @@ async def test_a_bad_database_url_of_the_environment_names_its_variable(command:
     ]
 
 
-async def test_a_database_that_can_not_be_opened_is_unavailable(tmp_path: Path) -> None:
-    """Exit code 5."""
-    ran = await pecia("migrate", "--database-url", f"sqlite:///{tmp_path}/none/pecia.db")
-    assert [ran.exit_code, "[STORAGE_UNAVAILABLE]" in ran.stderr] == [5, True]
+def why_not(url: str, reason: str) -> str:
+    """Return the line for a database that can't be used."""
+    return f"error: can't use the database {url}: {reason} [STORAGE_UNAVAILABLE]"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("none/pecia.db", "there is no directory {root}/none"),
+        ("folder", "it is a directory"),
+        ("text.db", "file is not a database"),
+    ],
+)
+async def test_a_file_that_is_no_database_is_one_line(tmp_path: Path, path: str, reason: str) -> None:
+    """Exit code 5; SQLite's own words don't tell a missing directory from a file that is one."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.db").write_text("Dear diary, today I learned what a database is not. " * 99)
+    url = f"sqlite:///{tmp_path / path}"
+    ran = await pecia("migrate", "--database-url", url)
+    code, errors = await serve("127.0.0.1:0", url)
+    line = why_not(url, reason.format(root=tmp_path))
+    assert [(5, [line])] * 2 == [(ran.exit_code, ran.stderr.splitlines()), (code, errors)]
+
+
+async def test_a_postgresql_that_refuses_is_one_line(postgres_server: PostgresServer) -> None:
+    """Exit code 5, with PostgreSQL's reason and without the password."""
+    parts = urlsplit(postgres_server.url("nothing"))
+    place = f"{parts.hostname}:{parts.port}"
+    urls = {
+        parts.geturl(): f"postgresql://postgres:***@{place}/nothing",
+        f"postgresql://postgres:hunter2@{place}/postgres": f"postgresql://postgres:***@{place}/postgres",
+        f"postgresql://nobody:hunter2@{place}/postgres": f"postgresql://nobody:***@{place}/postgres",
+    }
+    ran = [await pecia("migrate", "--database-url", url) for url in urls]
+    reasons = [
+        'database "nothing" does not exist',
+        'password authentication failed for user "postgres"',
+        'password authentication failed for user "nobody"',
+    ]
+    lines = [why_not(shown, reason) for shown, reason in zip(urls.values(), reasons, strict=True)]
+    assert [(5, [line]) for line in lines] == [(one.exit_code, one.stderr.splitlines()) for one in ran]
+
+
+async def test_a_postgresql_that_is_not_there_is_one_line() -> None:
+    """Exit code 5; whether nobody listens or nobody has the name."""
+    with socket.socket() as taken:
+        # Bound and not listening: nobody else gets the port, and who connects is refused.
+        taken.bind(("127.0.0.1", 0))
+        refused = f"postgresql://pecia@127.0.0.1:{taken.getsockname()[1]}/pecia"
+        ran = await pecia("migrate", "--database-url", refused)
+        code, errors = await serve("127.0.0.1:0", refused)
+    reason = "the connection was refused: is the database running, and are host and port right?"
+    line = why_not(refused, reason)
+    assert [(5, [line])] * 2 == [(ran.exit_code, ran.stderr.splitlines()), (code, errors)]
+
+
+async def test_a_user_who_may_not_migrate_is_one_line(postgres_server: PostgresServer) -> None:
+    """Exit code 4, with the right that is missing."""
+    url = await postgres_server.create_database()
+    parts = urlsplit(url)
+    owner = await asyncpg.connect(url)
+    await owner.execute("CREATE ROLE reader LOGIN PASSWORD 'hunter2'")
+    await owner.close()
+    ran = await pecia(
+        "migrate",
+        "--database-url",
+        f"postgresql://reader:hunter2@{parts.hostname}:{parts.port}{parts.path}",
+    )
+    await postgres_server.drop_database(url)
+    assert [4, 1, True] == [
+        ran.exit_code,
+        len(ran.stderr.splitlines()),
+        "lacks a right: permission denied for schema public; " in ran.stderr,
+    ]
 
 
 async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

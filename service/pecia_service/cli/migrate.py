@@ -7,12 +7,13 @@ import asyncio
 import click
 from click.core import ParameterSource
 
-from pecia_service.cli.failures import InputError, RefusedError
+from pecia_service.cli.database import database_errors
+from pecia_service.cli.failures import InputError
 from pecia_service.cli.options import json_option
 from pecia_service.cli.session import Session, pass_session
 from pecia_service.settings import SETTINGS
 from pecia_service.storage.engine import Database
-from pecia_service.storage.schema import SchemaError, current_revision
+from pecia_service.storage.schema import current_revision
 from pecia_service.storage.schema import migrate as migrate_schema
 
 _URL = next(setting for setting in SETTINGS if setting.name == "database_url")
@@ -48,10 +49,8 @@ def migrate(session: Session, *, database_url: str, as_json: bool) -> None:
         source = click.get_current_context().get_parameter_source(_URL.name)
         where = _URL.env if source is ParameterSource.ENVIRONMENT else _URL.flag
         raise InputError(f"{where} {error}") from None
-    try:
+    with database_errors(url):
         before, after = asyncio.run(_migrate(url))
-    except SchemaError as error:
-        raise RefusedError(str(error)) from None
     if as_json:
         session.output.json({"from_revision": before, "to_revision": after})
     elif before == after:

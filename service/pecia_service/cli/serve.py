@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import click
 
+from pecia_service.cli.database import database_errors
 from pecia_service.cli.failures import InputError, RefusedError
 from pecia_service.server.app import ListenError
 from pecia_service.server.app import serve as run_server
 from pecia_service.settings import SETTINGS, Settings, SettingsError
-from pecia_service.storage.schema import SchemaError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -49,7 +49,8 @@ def serve(**flags: str | None) -> None:
         )
     except SettingsError as error:
         raise InputError(str(error)) from None
-    try:
-        asyncio.run(run_server(settings))
-    except (ListenError, SchemaError) as error:
-        raise RefusedError(str(error)) from None
+    with database_errors(settings.database_url):
+        try:
+            asyncio.run(run_server(settings))
+        except ListenError as error:
+            raise RefusedError(str(error)) from None

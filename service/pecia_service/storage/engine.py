@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Row, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from pecia_service.errors import UnavailableError
 from pecia_service.storage.drivers import WRITES, open_postgresql, open_sqlite
 from pecia_service.storage.failures import ConflictError, is_busy, is_conflict, is_disconnect, translated
+from pecia_service.storage.outages import OutageLog
 from pecia_service.storage.url import DatabaseUrl, EngineKind
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class Database:
         self._sleep = sleep
         # SQLite has one writer at a time. Waiting here is fair; waiting in SQLite is polling.
         self._turn = asyncio.Lock() if url.kind is EngineKind.SQLITE else None
+        self._outages: OutageLog | None = None
 
     @classmethod
     def open(
@@ -94,13 +97,17 @@ class Database:
         """SQLAlchemy's engine, for its events and its pool."""
         return self._engine
 
+    def log_outages(self, outages: OutageLog) -> None:
+        """From now on have it logged when the database fails requests, and when it does them again."""
+        self._outages = outages
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection for reads. Each statement stands alone: there is no common snapshot.
 
         Raises UnavailableError (STORAGE_UNAVAILABLE), also from within the block.
         """
-        with translated():
+        with self._observed():
             async with self._connection(self._reading) as connection:
                 yield connection
 
@@ -109,7 +116,7 @@ class Database:
 
         Raises UnavailableError (STORAGE_UNAVAILABLE).
         """
-        with translated():
+        with self._observed():
             try:
                 return await self._fetch(statement)
             except DBAPIError as error:
@@ -125,7 +132,7 @@ class Database:
         transaction runs at a time. A cancellation during the commit takes effect after it. Raises
         UnavailableError (STORAGE_UNAVAILABLE), after which it is open whether the transaction was committed.
         """
-        with translated():
+        with self._observed():
             return await self._retried(lambda: self._transact(work), is_conflict)
 
     async def ping(self) -> None:
@@ -135,6 +142,19 @@ class Database:
     async def dispose(self) -> None:
         """Close all connections that are not in use."""
         await self._engine.dispose()
+
+    @contextmanager
+    def _observed(self) -> Iterator[None]:
+        """Translate what the database does wrong, and have it logged."""
+        try:
+            with translated():
+                yield
+        except UnavailableError as error:
+            if self._outages is not None:
+                self._outages.failed(error)
+            raise
+        if self._outages is not None:
+            self._outages.worked()
 
     async def _fetch(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
         async with self._connection(self._reading) as connection:

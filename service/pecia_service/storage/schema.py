@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.migration import MigrationContext
@@ -20,6 +22,8 @@ _VERSION_TABLE = "alembic_version"
 # What PostgreSQL says when another process creates the same table, column or index at the same time.
 _CREATED_BY_ANOTHER = frozenset({"42P07", "42701", "42710", "23505"})
 
+_INSUFFICIENT_PRIVILEGE = "42501"
+
 
 class SchemaError(RuntimeError):
     """The database's schema is not the one that this code needs; the message says what to do."""
@@ -35,24 +39,26 @@ def head_revision() -> str:
 async def current_revision(database: Database) -> str | None:
     """Return the revision of a database, or None if it is empty.
 
-    Raises UnavailableError (STORAGE_UNAVAILABLE).
+    Raises UnavailableError (STORAGE_UNAVAILABLE), and SchemaError if it may not be read.
     """
-    async with database.read() as connection:
-        return await connection.run_sync(_current_revision)
+    with _privileged():
+        async with database.read() as connection:
+            return await connection.run_sync(_current_revision)
 
 
 async def migrate(database: Database) -> str:
     """Bring a database to `head_revision` in one transaction, and return that.
 
-    Several processes may do so at once. Raises SchemaError for a schema that is newer than this code, and
-    UnavailableError (STORAGE_UNAVAILABLE).
+    Several processes may do so at once. Raises SchemaError for a schema that is newer than this code or may
+    not be changed, and UnavailableError (STORAGE_UNAVAILABLE).
     """
-    try:
-        await database.write(_migrate)
-    except DBAPIError as error:
-        if sqlstate(error) not in _CREATED_BY_ANOTHER:
-            raise
-        await database.write(_migrate)
+    with _privileged():
+        try:
+            await database.write(_migrate)
+        except DBAPIError as error:
+            if sqlstate(error) not in _CREATED_BY_ANOTHER:
+                raise
+            await database.write(_migrate)
     return head_revision()
 
 
@@ -75,6 +81,20 @@ async def prepare(database: Database) -> None:
     if database.url.kind is EngineKind.SQLITE and await current_revision(database) != head_revision():
         await migrate(database)
     await require_current(database)
+
+
+@contextmanager
+def _privileged() -> Iterator[None]:
+    """Raise SchemaError for what the user of the database may not do."""
+    try:
+        yield
+    except DBAPIError as error:
+        if sqlstate(error) != _INSUFFICIENT_PRIVILEGE:
+            raise
+        reason = str(error.orig).partition("\n")[0]
+        raise SchemaError(
+            f"the database's user lacks a right: {reason}; grant it, or use the user who owns the schema"
+        ) from None
 
 
 def _scripts() -> ScriptDirectory:
