@@ -1,7 +1,7 @@
 """Talk to a Pecia server from Python, with or without asyncio."""
 
 from pecia_client.async_client import AsyncClient
-from pecia_client.channel import DEFAULT_TARGET
+from pecia_client.channel import DEFAULT_TARGET, check_target
 from pecia_client.client import Client
 from pecia_client.definitions import (
     bundle_definition,
@@ -21,6 +21,7 @@ __all__ = [
     "PeciaError",
     "audit_filter",
     "bundle_definition",
+    "check_target",
     "constraints_from_mapping",
     "inline_bundle",
     "parse_bundle_ref",

@@ -11,7 +11,13 @@ from grpc import aio
 from pecia_client.async_calls import AsyncCalls
 from pecia_client.async_prompts import AsyncPromptCalls
 from pecia_client.async_registry import AsyncRegistryCalls
-from pecia_client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, ChannelOptions, channel_options
+from pecia_client.channel import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    ChannelOptions,
+    channel_options,
+    check_target,
+)
 from pecia_client.requests import random_request_id
 
 
@@ -37,14 +43,17 @@ class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls):
         """Open a channel; it connects with the first call.
 
         Args:
-            target: Host and port.
+            target: HOST:PORT, with an IPv6 address in brackets, or unix:PATH.
             timeout: Seconds that a call may take with its retries, unless it says otherwise; None means
                 for ever. Streams have a deadline only when a call gives one.
             options: gRPC channel options that are added to or replace the client's own.
             new_request_id: Makes the UUID under which a label mutation is safe to retry.
 
+        Raises:
+            ValueError: The target is of another form.
+
         """
-        self.channel = aio.insecure_channel(target, options=channel_options(target, options))
+        self.channel = aio.insecure_channel(check_target(target), options=channel_options(target, options))
         calls = AsyncCalls(timeout)
         AsyncRegistryCalls.__init__(self, self.channel, calls, new_request_id)
         AsyncPromptCalls.__init__(self, self.channel, calls)

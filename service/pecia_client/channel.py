@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import Sequence
 
 DEFAULT_TARGET = "127.0.0.1:50051"
@@ -13,6 +15,9 @@ _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _KEEPALIVE_TIME_MS = 330_000
 _KEEPALIVE_TIMEOUT_MS = 20_000
 _LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
+
+_ADDRESS = re.compile(r"(?P<host>[^\s:/\[\]@]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})", re.ASCII)
+_MAX_PORT = 65_535
 
 # Every RPC of the contract is idempotent or made so by a request_id, so all may be retried.
 _SERVICE_CONFIG = json.dumps(
@@ -33,6 +38,30 @@ _SERVICE_CONFIG = json.dumps(
 )
 
 ChannelOptions = Sequence[tuple[str, str | int]]
+
+
+def check_target(target: str) -> str:
+    """Return `target` if it is HOST:PORT, also behind `dns:///`, or `unix:PATH`; IPv6 goes in brackets.
+
+    Raises:
+        ValueError: It is anything else; gRPC would take it for a name, and only say later that it finds none.
+
+    """
+    if target.startswith(("unix:", "unix-abstract:")) and not target.endswith(":"):
+        return target
+    match = _ADDRESS.fullmatch(target.removeprefix("dns:///"))
+    if match is None or not 1 <= int(match["port"]) <= _MAX_PORT or not _may_be_ipv6(match["ipv6"]):
+        raise ValueError(f"target must be HOST:PORT such as {DEFAULT_TARGET}")
+    return target
+
+
+def _may_be_ipv6(address: str | None) -> bool:
+    try:
+        if address is not None:
+            ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def channel_options(target: str, overrides: ChannelOptions = ()) -> list[tuple[str, str | int]]:

@@ -9,7 +9,13 @@ from typing import Self
 import grpc
 
 from pecia_client.calls import Calls
-from pecia_client.channel import DEFAULT_TARGET, DEFAULT_TIMEOUT, ChannelOptions, channel_options
+from pecia_client.channel import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT,
+    ChannelOptions,
+    channel_options,
+    check_target,
+)
 from pecia_client.prompts import PromptCalls
 from pecia_client.registry import RegistryCalls
 from pecia_client.requests import random_request_id
@@ -37,14 +43,17 @@ class Client(RegistryCalls, PromptCalls):
         """Open a channel; it connects with the first call.
 
         Args:
-            target: Host and port.
+            target: HOST:PORT, with an IPv6 address in brackets, or unix:PATH.
             timeout: Seconds that a call may take with its retries, unless it says otherwise; None means
                 for ever. Streams have a deadline only when a call gives one.
             options: gRPC channel options that are added to or replace the client's own.
             new_request_id: Makes the UUID under which a label mutation is safe to retry.
 
+        Raises:
+            ValueError: The target is of another form.
+
         """
-        self.channel = grpc.insecure_channel(target, options=channel_options(target, options))
+        self.channel = grpc.insecure_channel(check_target(target), options=channel_options(target, options))
         calls = Calls(timeout)
         RegistryCalls.__init__(self, self.channel, calls, new_request_id)
         PromptCalls.__init__(self, self.channel, calls)

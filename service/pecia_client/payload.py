@@ -8,6 +8,14 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 from pecia.v1.payload_pb2 import DerivedPayload
 
 _KEYS = ("semantic_traits", "activity_level", "stress", "task")
+# In this order, because a bool of Python is an int.
+_KINDS: tuple[tuple[tuple[type, ...], str], ...] = (
+    ((bool,), "a boolean"),
+    ((int, float), "a number"),
+    ((str,), "a string"),
+    ((list, tuple), "an array"),
+    ((Mapping,), "an object"),
+)
 _MAX_EXACT_INTEGER = 2**53 - 1
 # Protobuf decoders stop at 100 nested messages, and a level of JSON is three of them.
 _MAX_DEPTH = 32
@@ -20,10 +28,15 @@ def payload_from_mapping(mapping: Mapping[str, object]) -> DerivedPayload:
     server's to check.
 
     Raises:
-        ValueError: There is any other key, or a value that the contract cannot carry exactly: a wrong type,
-            an integer beyond ±(2^53 − 1), a lone surrogate, more than 32 levels.
+        ValueError: It is no mapping, or there is any other key, or a value that the contract cannot carry
+            exactly: a wrong type, an integer beyond ±(2^53 − 1), a lone surrogate, more than 32 levels.
 
     """
+    if not isinstance(mapping, Mapping):
+        raise ValueError(
+            f"a payload is an object with the keys {', '.join(_KEYS)}, not {json_kind(mapping)}; "
+            "parse JSON text first"
+        )
     unknown = sorted(str(key) for key in mapping if key not in _KEYS)
     if unknown:
         raise ValueError(f"unknown payload keys {', '.join(unknown)}: a payload has only {', '.join(_KEYS)}")
@@ -47,7 +60,7 @@ def struct_from_mapping(mapping: object, path: str) -> Struct:
 
     """
     if not isinstance(mapping, Mapping):
-        raise ValueError(f"{path} must be a JSON object, not {type(mapping).__name__}")
+        raise ValueError(f"{path} must be a JSON object, not {json_kind(mapping)}")
     return _struct(mapping, path, 1)
 
 
@@ -59,7 +72,7 @@ def number(value: object, path: str) -> float:
 
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{path} must be a number, not {type(value).__name__}")
+        raise ValueError(f"{path} must be a number, not {json_kind(value)}")
     if isinstance(value, int) and abs(value) > _MAX_EXACT_INTEGER:
         raise ValueError(f"{path} is an integer beyond ±(2^53 - 1): write it as a string")
     return float(value)
@@ -73,10 +86,20 @@ def text(value: object, path: str) -> str:
 
     """
     if not isinstance(value, str):
-        raise ValueError(f"{path} must be a string, not {type(value).__name__}")
+        raise ValueError(f"{path} must be a string, not {json_kind(value)}")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"{path} holds a lone surrogate: it is not Unicode text")
     return value
+
+
+def json_kind(value: object) -> str:
+    """Say what a value is in JSON's words; what JSON does not have keeps its name in Python."""
+    if value is None:
+        return "null"
+    for types, words in _KINDS:
+        if isinstance(value, types):
+            return words
+    return type(value).__name__
 
 
 def _struct(mapping: Mapping[object, object], path: str, depth: int) -> Struct:

@@ -13,18 +13,27 @@ _SEMVER = re.compile(
     r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?"
 )
+# A label never looks like a version, so that nobody takes one for the other.
+_LABEL = re.compile(r"(?![vV][0-9])[A-Za-z][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
 def parse_bundle_ref(text: str) -> BundleRef:
-    """Read `ID@VERSION` or `ID@LABEL`; what is strict SemVer 2.0 is a version, all else a label.
+    """Read `ID@VERSION` or `ID@LABEL`.
 
     Raises:
-        ValueError: There is not exactly one `@` with something on both sides.
+        ValueError: There is not exactly one `@` with something on both sides, or what follows it is neither a
+            strict SemVer 2.0 version nor of the form of a label.
 
     """
     bundle_id, selector = _split(text, "ID@VERSION or ID@LABEL, for example companion@1.2.0")
     if _SEMVER.fullmatch(selector):
         return BundleRef(bundle_id=bundle_id, semver=selector)
+    if not _LABEL.fullmatch(selector):
+        raise ValueError(
+            f"{selector!r} is neither a version (MAJOR.MINOR.PATCH) nor a label "
+            "(a letter, then letters, digits, '.', '_' and '-', and not shaped like a version); "
+            f"write for example {bundle_id}@1.2.0 or {bundle_id}@production"
+        )
     return BundleRef(bundle_id=bundle_id, label=selector)
 
 

@@ -11,7 +11,7 @@ from pecia_client import Client
 
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.inspection import inspect
-from pecia_service.cli.options import DIRECTORY, json_option, timeout_option
+from pecia_service.cli.options import DIRECTORY, TARGET, json_option, timeout_option
 from pecia_service.cli.session import Session, pass_session
 from pecia_service.rendering.sources.directory import read_directory
 
@@ -20,6 +20,7 @@ from pecia_service.rendering.sources.directory import read_directory
 @click.argument("directory", metavar="DIR", type=DIRECTORY)
 @click.option(
     "--target",
+    type=TARGET,
     metavar="HOST:PORT",
     help="Also compare with this server: find templates that DIR lacks, and versions that are taken.",
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from pecia_client import DEFAULT_TARGET, audit_filter, parse_bundle_ref, parse_template_ref
+from pecia_client import DEFAULT_TARGET, audit_filter, check_target, parse_bundle_ref, parse_template_ref
 from pecia_client.messages import AuditFilter, BundleRef, TemplateRef
 
+from pecia_service.cli.failures import InputError
 from pecia_service.registry.identifiers import is_semver
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -42,6 +43,16 @@ class _TemplateRefType(click.ParamType[TemplateRef]):
             self.fail(str(error), param, ctx)
 
 
+class _TargetType(click.ParamType[str]):
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return check_target(str(value))
+        except ValueError as error:
+            raise InputError(f"--{error}") from None
+
+
 class _AgeType(click.ParamType[timedelta]):
     name = "AGE"
 
@@ -69,6 +80,7 @@ class _MomentType(click.ParamType[datetime]):
 
 BUNDLE_REF = _BundleRefType()
 TEMPLATE_REF = _TemplateRefType()
+TARGET = _TargetType()
 AGE = _AgeType()
 MOMENT = _MomentType()
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -96,6 +108,7 @@ def server_options(command: _Command) -> _Command:
     """Add --target and --timeout to a command."""
     target = click.option(
         "--target",
+        type=TARGET,
         envvar="PECIA_TARGET",
         default=DEFAULT_TARGET,
         show_default=True,

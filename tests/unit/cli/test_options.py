@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import click
 import pytest
+from click.testing import CliRunner
 from pecia_service.cli.documents import document
+from pecia_service.cli.main import cli
 from pecia_service.cli.options import AGE, BUNDLE_REF, MOMENT, TEMPLATE_REF, make_filter
 
 
@@ -68,6 +70,28 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
     for kind in (BUNDLE_REF, TEMPLATE_REF):
         with pytest.raises(click.BadParameter, match="is not a reference"):
             kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize("selector", ["1.2", "9", "01.2.0", "v1.2.0", "V2", "-x", "a b"])
+def test_a_mistaken_version_is_not_taken_for_a_label(selector: str) -> None:
+    """The server would only say that there is no such label."""
+    with pytest.raises(click.BadParameter) as raised:
+        BUNDLE_REF.convert(f"companion@{selector}", None, None)
+    assert raised.value.message.startswith(
+        f"{selector!r} is neither a version (MAJOR.MINOR.PATCH) nor a label "
+    )
+
+
+@pytest.mark.parametrize("environment", [True, False])
+def test_a_target_of_another_form_is_refused(environment: bool) -> None:
+    """Whether it comes from the option or the environment: one line, exit code 2."""
+    runner = CliRunner(env={"PECIA_TARGET": "localhost" if environment else None})
+    arguments = ["verify"] if environment else ["verify", "--target", "localhost"]
+    result = runner.invoke(cli, arguments)
+    assert [result.exit_code, result.stderr] == [
+        2,
+        "error: --target must be HOST:PORT such as 127.0.0.1:50051\n",
+    ]
 
 
 def test_a_filter_has_what_was_given() -> None:

@@ -60,9 +60,9 @@ def test_a_payload_has_exactly_its_four_fields(tmp_path: Path, value: Any, messa
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"stress": "high"}, "stress must be a number, not str"),
-        ({"semantic_traits": []}, "semantic_traits must be a JSON object, not list"),
-        ({"task": None}, "task must be a string, not NoneType"),
+        ({"stress": "high"}, "stress must be a number, not a string"),
+        ({"semantic_traits": []}, "semantic_traits must be a JSON object, not an array"),
+        ({"task": None}, "task must be a string, not null"),
     ],
 )
 def test_a_value_of_another_type_is_refused(tmp_path: Path, fields: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """Options of channels."""
 
 import pytest
+from pecia_client import AsyncClient, Client, check_target
 from pecia_client.channel import channel_options
 
 
@@ -25,3 +26,43 @@ def test_an_override_replaces_an_option() -> None:
 def test_loopback_needs_no_proxy(target: str, expected: int | None) -> None:
     """A proxy from the environment cannot reach this machine's loopback, but may lead to others."""
     assert dict(channel_options(target)).get("grpc.enable_http_proxy") == expected
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1:1",
+        "pecia:65535",
+        "[::1]:50051",
+        "unix:/run/pecia.sock",
+        "unix:///p",
+        "dns:///pecia.example:1",
+    ],
+)
+def test_an_address_with_a_port_is_a_target(target: str) -> None:
+    """So is a socket in the file system."""
+    assert check_target(target) == target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "localhost",
+        "localhost:",
+        ":1",
+        "h:0",
+        "h:65536",
+        "h:x",
+        "::1:1",
+        "[::1]",
+        "[h]:1",
+        "unix:",
+        "http://h:1",
+    ],
+)
+async def test_what_is_no_target_is_refused(target: str) -> None:
+    """Both clients say at once what a target is, before anything is called."""
+    for client in (Client, AsyncClient):
+        with pytest.raises(ValueError, match=r"^target must be HOST:PORT such as 127\.0\.0\.1:50051$"):
+            client(target)

@@ -47,8 +47,8 @@ def test_unknown_keys_are_named() -> None:
         ("semantic_traits", {"a": "\ud800"}, "semantic_traits.a holds a lone surrogate"),
         ("semantic_traits", {"\udfff": 1}, "a key of semantic_traits holds a lone surrogate"),
         ("semantic_traits", {1: 1}, "a key of semantic_traits must be a string"),
-        ("activity_level", True, "activity_level must be a number, not bool"),
-        ("stress", None, "stress must be a number, not NoneType"),
+        ("activity_level", True, "activity_level must be a number, not a boolean"),
+        ("stress", None, "stress must be a number, not null"),
         ("task", 5, "task must be a string"),
         ("task", "\ud800", "task holds a lone surrogate"),
     ],
@@ -72,3 +72,11 @@ def test_bottomless_nesting_is_refused() -> None:
         deep = {"a": deep}
     with pytest.raises(ValueError, match="lies deeper than 32 levels"):
         payload_from_mapping(FULL | {"semantic_traits": deep})
+
+
+def test_json_text_is_no_payload() -> None:
+    """A caller who did not parse it learns what is expected."""
+    with pytest.raises(
+        ValueError, match=r"is an object with the keys .*, not a string; parse JSON text first"
+    ):
+        payload_from_mapping('{"task": "Plan."}')  # type: ignore[arg-type]  # a caller without types

@@ -11,10 +11,19 @@ def test_strict_semver_is_a_version(version: str) -> None:
     assert BundleRef(bundle_id="companion", semver=version) == parse_bundle_ref(f"companion@{version}")
 
 
-@pytest.mark.parametrize("label", ["production", "1.2", "v1.2.0", "01.2.0", "1.0.0-01", "1.0.0\n", "١.0.0"])
-def test_anything_else_is_a_label(label: str) -> None:
-    """What SemVer 2.0 does not accept goes to `label`, for the server to judge."""
+@pytest.mark.parametrize("label", ["production", "a", "V", "very.last_one-2", "a" * 63])
+def test_a_name_is_a_label(label: str) -> None:
+    """What can name a label goes to `label`."""
     assert BundleRef(bundle_id="companion", label=label) == parse_bundle_ref(f"companion@{label}")
+
+
+@pytest.mark.parametrize(
+    "selector", ["1.2", "9", "v1.2.0", "01.2.0", "1.0.0-01", "1.0.0\n", "١.0.0", "é", "a" * 64, "-a"]
+)
+def test_what_is_neither_version_nor_label_is_refused(selector: str) -> None:
+    """A mistaken version would only be a label that nobody finds."""
+    with pytest.raises(ValueError, match=r"is neither a version \(MAJOR\.MINOR\.PATCH\) nor a label"):
+        parse_bundle_ref(f"companion@{selector}")
 
 
 @pytest.mark.parametrize("text", ["", "companion", "@1.0.0", "companion@", "a@b@c"])
