@@ -30,6 +30,7 @@ PAYLOAD = f"{EXAMPLE}/payloads/calm-evening.json"
 START_ATTEMPTS = 30
 STOP_SECONDS = 30
 COMMAND_SECONDS = 60
+OUTPUT_CLOSED = 141
 
 
 class DemoError(Exception):
@@ -164,6 +165,8 @@ def server(target: str, folder: Path, environment: dict[str, str]) -> Iterator[N
             print(indent(f"It ended with exit code {code}."))
             if code != 0:
                 raise DemoError(f"the server ended with exit code {code}")
+        except BrokenPipeError:
+            raise
         except BaseException:
             print(indent(f"The server's log:\n{log.read_text(errors='replace')[-4000:]}"), file=sys.stderr)
             raise
@@ -224,4 +227,9 @@ if __name__ == "__main__":
     # The prompts are UTF-8 whatever the locale says.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # both are real text streams in a script
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:
+        # Whoever reads the output has ended; Python would try to write the rest once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OUTPUT_CLOSED)

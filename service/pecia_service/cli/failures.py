@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 import click
 from pecia_client import PeciaError
 
-from pecia_service.cli.output import Output
+from pecia_service.cli.output import Output, OutputError
 from pecia_service.errors import Error, FieldViolation, Kind
 from pecia_service.rendering.sources.directory import DirectoryError
 
@@ -58,7 +58,7 @@ class Failure:
     details: tuple[str, ...] = ()
 
 
-EXPECTED = (PeciaError, Error, DirectoryError, OSError)
+EXPECTED = (PeciaError, Error, DirectoryError, OutputError, OSError)
 """The errors that `explain` can put into words."""
 
 _BY_STATUS = {
@@ -79,6 +79,8 @@ def explain(error: BaseException) -> Failure:
             return Failure(code, message, _violations(error.message, error.violations))
         case DirectoryError():
             return Failure(ExitCode.INVALID, "the directory has faults", tuple(map(str, error.problems)))
+        case OutputError():
+            return Failure(ExitCode.REFUSED, str(error))
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return Failure(ExitCode.INVALID, f"{name}{error.strerror or error}")
@@ -109,6 +111,6 @@ def _status(kind: Kind) -> str:
 
 
 def _violations(message: str, violations: Iterable[FieldViolation]) -> tuple[str, ...]:
-    """Give a line for each field, unless the message says the same already."""
+    """Give a line for each field; the first is left out where the message begins with it."""
     lines = tuple(f"{violation.field}: {violation.description}" for violation in violations)
-    return () if lines == (message,) else lines
+    return lines[1:] if lines and message.startswith(lines[0]) else lines

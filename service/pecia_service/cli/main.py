@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module, metadata
 
 import click
 
 from pecia_service.canonical import UNICODE_VERSION
 from pecia_service.cli.failures import EXPECTED, ExitCode, explain
+from pecia_service.cli.output import Output, discard_stdout
 from pecia_service.cli.session import Session
 from pecia_service.rendering.renderer import RENDERER_VERSION
 
@@ -46,6 +49,16 @@ class PeciaGroup(click.Group):
         command = getattr(import_module(f"pecia_service.cli.{module}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; for a name that is none, say which one may be meant."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if close:
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]}?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what it expects to fail ends in one line and an exit code, not in a traceback."""
@@ -113,7 +126,13 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `pecia`."""
-    cli.main(prog_name="pecia")
+    try:
+        cli.main(prog_name="pecia")
+    except OSError as error:
+        # Help and version are written by click.
+        discard_stdout()
+        Output().note(f"error: can't write to standard output: {error.strerror}")
+        sys.exit(ExitCode.REFUSED)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -47,18 +48,35 @@ def styled(text: str, style: str, *, keep: str = "") -> Text:
     return Text(safe(text, keep=keep), style=style)
 
 
+class OutputError(Exception):
+    """Stdout can't take what a command has to say."""
+
+
 class Output:
     """The command's two streams; text is always UTF-8, whatever the locale says."""
 
     @property
     def is_terminal(self) -> bool:
         """Whether a person reads stdout."""
-        return sys.stdout.isatty()
+        return _is_terminal(sys.stdout)
 
     def write(self, text: str) -> None:
-        """Write text to stdout as it is."""
-        sys.stdout.buffer.write(text.encode())
-        sys.stdout.buffer.flush()
+        """Write text to stdout as it is.
+
+        Raises BrokenPipeError when its reader has ended, and OutputError when it is closed or full.
+        """
+        # Python has no stream where the caller closed it.
+        stream: TextIO | None = sys.stdout
+        if stream is None:
+            raise OutputError("standard output is closed")
+        try:
+            stream.buffer.write(text.encode())
+            stream.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            discard_stdout()
+            raise OutputError(f"can't write to standard output: {error.strerror}") from None
 
     def line(self, text: Cell = "") -> None:
         """Write a line to stdout; control characters in it are escaped."""
@@ -81,16 +99,16 @@ class Output:
 
     def note(self, text: Cell = "") -> None:
         """Write a line to stderr; control characters in it are escaped."""
-        self._note(_draw(_cell(text), terminal=sys.stderr.isatty()))
+        self._note(_draw(_cell(text), terminal=_is_terminal(sys.stderr)))
 
     def note_properties(self, rows: Iterable[Sequence[Cell]]) -> None:
         """Write pairs of a name and a value to stderr."""
-        self._note(_table((), rows, terminal=sys.stderr.isatty()))
+        self._note(_table((), rows, terminal=_is_terminal(sys.stderr)))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[ProgressBar]:
         """Show a progress bar on stderr while the block runs, if that is a terminal."""
-        if not sys.stderr.isatty():
+        if not _is_terminal(sys.stderr):
             yield _Silent()
             return
         columns = (
@@ -104,8 +122,10 @@ class Output:
 
     @staticmethod
     def _note(text: str) -> None:
-        sys.stderr.buffer.write(text.encode())
-        sys.stderr.buffer.flush()
+        stream: TextIO | None = sys.stderr
+        if stream is not None:
+            stream.buffer.write(text.encode())
+            stream.buffer.flush()
 
 
 class _Silent:
@@ -124,6 +144,17 @@ class _Bar:
 
     def update(self, done: int, total: int | None = None) -> None:
         self._progress.update(self._task, completed=done, total=total)
+
+
+def discard_stdout() -> None:
+    """Let go what stdout could not take, so that Python does not try it again when it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def _cell(value: Cell) -> Text:

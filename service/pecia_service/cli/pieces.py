@@ -82,7 +82,18 @@ def list_bundles(session: Session, *, bundle_id: str, as_json: bool, target: str
     session.output.table(("ID", "VERSION", "TAGS", "PUBLISHED", "DESCRIPTION"), rows)
 
 
-@click.group()
+class _ShowGroup(click.Group):
+    """Says which command takes a reference that stands where a command should."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and "@" in args[0]:
+            ctx.fail(f"No such command {args[0]!r}. Write show bundle {args[0]}, or show template {args[0]}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_ShowGroup)
 def show() -> None:
     """Show one published template or bundle."""
 

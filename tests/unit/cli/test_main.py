@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import click
 import pytest
@@ -32,13 +33,24 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
 ALL_COMMANDS = list(commands(cli))
 
 
+PECIA = (sys.executable, "-m", "pecia_service.cli.main")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"}
+
+
+def run_into(stdout: IO[bytes], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `pecia` in a process of its own with a file as its stdout."""
+    return subprocess.run(
+        [*PECIA, *arguments], stdout=stdout, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False
+    )
+
+
 def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[bytes]:
     """Start `pecia` in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pecia_service.cli.main", *map(str, arguments)],
+        [*PECIA, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}", **environment},
+        env=ENVIRONMENT | environment,
     )
 
 
@@ -127,6 +139,43 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     errors = process.stderr.read()
     process.stderr.close()
     assert [process.wait(), errors] == [141, b""]
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("lint", "{root}")])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Exit code 4, and nothing from Python as it ends."""
+    root = str(write_pieces(tmp_path))
+    with Path("/dev/full").open("wb") as full:
+        done = run_into(full, *(argument.format(root=root) for argument in arguments))
+    assert [done.returncode, done.stderr] == [
+        4,
+        b"error: can't write to standard output: No space left on device\n",
+    ]
+
+
+def test_a_closed_stdout_is_one_line(tmp_path: Path) -> None:
+    """Exit code 4: the results went nowhere."""
+    command = 'exec "$@" >&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, "sh", *PECIA, "lint", str(write_pieces(tmp_path))],
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    assert [done.returncode, done.stderr] == [4, b"error: standard output is closed\n"]
+
+
+def test_a_mistyped_command_is_put_right() -> None:
+    """The nearest name is suggested: exit code 2."""
+    ran = run_cli("rendr")
+    assert [ran.exit_code, "No such command 'rendr'. Did you mean render?" in ran.stderr] == [2, True]
+
+
+def test_a_reference_is_shown_by_a_command_of_its_kind() -> None:
+    """The kind can't be seen in a reference: exit code 2."""
+    ran = run_cli("show", "companion@1.2.0")
+    assert [ran.exit_code, "Write show bundle companion@1.2.0, or" in ran.stderr] == [2, True]
 
 
 def test_any_locale_prints_the_same_bytes(tmp_path: Path) -> None:

@@ -102,14 +102,13 @@ def test_a_missing_trait_names_slot_and_path(tmp_path: Path) -> None:
 
 
 def test_all_bad_fields_of_a_payload_are_listed(tmp_path: Path) -> None:
-    """One line for the error and one for each field."""
+    """One line for the error with the first field, and one for each other field."""
     write_pieces(tmp_path)
     payload = write_payload(tmp_path, stress=7, activity_level=-1)
     ran = run_cli("render", "companion@1.0.0", "--offline", tmp_path, "--payload", payload)
     assert ran.exit_code == 2
     assert ran.stderr.splitlines() == [
         "error: payload.activity_level: must be a number from 0 to 1 (and 1 more) [PAYLOAD_INVALID]",
-        "  payload.activity_level: must be a number from 0 to 1",
         "  payload.stress: must be a number from 0 to 1",
     ]
 
