@@ -136,7 +136,7 @@ async def test_what_needs_the_database_is_unavailable(
 
 
 async def test_the_log_says_why_once(postgres: PostgresServer, server: LiveServer) -> None:
-    """A line with the cause when requests begin to fail, and one when they work again; no client learns it."""
+    """A line with the cause when requests begin to fail, and one when they work again, for no client."""
     call = CALLS["render of a version that is not cached"]
     with capture_logs() as logs:
         await postgres.stop()

@@ -14,7 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import prompt_service_pb2_grpc
-from pecia_service.server.app import ListenError, PeciaServer
+from pecia_service.server.app import PeciaServer
+from pecia_service.server.listening import ListenError
 from support.server import LiveServer, live_server
 from support.wire import inline_bundle, payload
 
@@ -77,6 +78,21 @@ async def test_who_watches_learns_that_a_server_stops(server: LiveServer, servic
     assert (SERVING, NOT_SERVING) == (before.status, after.status)
 
 
+@pytest.mark.parametrize("service", ["", *SERVICES, "pecia.v1.Nobody"])
+async def test_who_watches_does_not_keep_a_server_from_stopping(tmp_path: Path, service: str) -> None:
+    """The watch ends with the last status, where gRPC would wait for it as long as the grace is."""
+    async with live_server(f"sqlite:///{tmp_path / 'pecia.db'}", shutdown_grace="3600") as server:
+        watch = health(server).Watch(health_pb2.HealthCheckRequest(service=service))
+        statuses = [(await watch.read()).status]
+        await asyncio.wait_for(server.server.stop(), SECONDS)
+        while (answer := await watch.read()) is not aio.EOF:
+            statuses.append(answer.status)
+        code = await watch.code()
+    unknown = [health_pb2.HealthCheckResponse.SERVICE_UNKNOWN]
+    assert (unknown if service == "pecia.v1.Nobody" else [SERVING, NOT_SERVING]) == statuses
+    assert grpc.StatusCode.OK == code
+
+
 @pytest.mark.parametrize("reflection", REFLECTIONS)
 async def test_reflection_lists_the_services(server: LiveServer, reflection: str) -> None:
     """In both versions of its protocol."""
@@ -125,7 +141,23 @@ async def test_a_method_that_is_not_there_is_unimplemented(server: LiveServer, m
 async def test_a_port_that_is_taken_is_an_error(server: LiveServer) -> None:
     """A second server does not share it silently."""
     settings = replace(server.settings, listen=server.target)
-    with pytest.raises(ListenError, match=server.target):
+    with pytest.raises(ListenError, match=f"{server.target}: the port is taken; choose another"):
+        await PeciaServer(settings, server.application).start()
+
+
+async def test_a_port_that_is_taken_on_one_address_of_a_name_is_an_error(server: LiveServer) -> None:
+    """Who connects to the name must not meet another server."""
+    listen = f"localhost:{server.target.partition(':')[2]}"
+    with pytest.raises(ListenError, match=f"{listen}: the port is taken; choose another"):
+        await PeciaServer(replace(server.settings, listen=listen), server.application).start()
+
+
+async def test_an_address_of_another_machine_is_an_error(server: LiveServer) -> None:
+    """It says which of the two is wrong: here it isn't the port."""
+    settings = replace(server.settings, listen="192.0.2.1:0")
+    with pytest.raises(
+        ListenError, match=r"192\.0\.2\.1:0: the address is not this machine's; choose another"
+    ):
         await PeciaServer(settings, server.application).start()
 
 

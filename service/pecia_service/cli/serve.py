@@ -11,8 +11,8 @@ import click
 
 from pecia_service.cli.database import database_errors
 from pecia_service.cli.failures import InputError, RefusedError
-from pecia_service.server.app import ListenError
 from pecia_service.server.app import serve as run_server
+from pecia_service.server.listening import ListenError
 from pecia_service.settings import SETTINGS, Settings, SettingsError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

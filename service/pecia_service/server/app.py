@@ -10,7 +10,7 @@ from typing import Final
 import grpc
 import structlog
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import _async as reflection
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from pecia.v1 import (
@@ -23,7 +23,9 @@ from pecia.v1 import (
 from pecia_service import logs
 from pecia_service.bootstrap import Application, application
 from pecia_service.server.context import local_caller
+from pecia_service.server.health import HealthServicer
 from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
+from pecia_service.server.listening import check_listen, listen_error
 from pecia_service.server.prompts import PromptServicer
 from pecia_service.server.registry import RegistryServicer
 from pecia_service.settings import Settings
@@ -35,10 +37,6 @@ SERVICES: Final = (
 _REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 _REFLECTION_V1ALPHA: Final = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
 _HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-
-
-class ListenError(RuntimeError):
-    """The server can't listen where it should; the message says why."""
 
 
 class PeciaServer:
@@ -55,7 +53,7 @@ class PeciaServer:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        self._health = health.aio.HealthServicer()
+        self._health = HealthServicer()
         prompt_service_pb2_grpc.add_PromptServiceServicer_to_server(
             PromptServicer(
                 generator=application.generator,
@@ -79,23 +77,20 @@ class PeciaServer:
 
     async def start(self) -> int:
         """Start to serve, and return the port; raises ListenError for an address that can't be had."""
+        await check_listen(self._settings.listen)
         try:
             port = self._server.add_insecure_port(self._settings.listen)
         except RuntimeError:
-            port = 0
-        if not port:
-            raise ListenError(
-                f"can't listen on {self._settings.listen}: "
-                "the port is taken, or the address is not this machine's; choose another with --listen"
-            )
+            # Somebody else took it meanwhile.
+            raise listen_error(self._settings.listen) from None
         await self._server.start()
         for service in SERVICES:
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+            self._health.serve(service)
         return port
 
     async def stop(self) -> None:
         """Say NOT_SERVING, refuse new calls, and give those in flight the grace."""
-        await self._health.enter_graceful_shutdown()
+        self._health.stop()
         await self._server.stop(self._settings.shutdown_grace)
 
     def _add_reflection(self) -> None:
