@@ -18,7 +18,8 @@ from pecia_service.rendering.payload import Payload
 from pecia_service.rendering.ports import BundleSource, TemplateSource
 from pecia_service.rendering.renderer import Renderer
 from pecia_service.rendering.sources.database import DatabaseBundleSource, DatabaseTemplateSource
-from pecia_service.rendering.sources.directory import DirectoryBundleSource, DirectoryTemplateSource
+from pecia_service.rendering.sources.directory import read_directory
+from pecia_service.rendering.sources.directory_pieces import DirectoryBundleSource, DirectoryTemplateSource
 from pecia_service.rendering.sources.inline import InlineBundleSource, InlineTemplateSource
 from pecia_service.storage import tables
 from pecia_service.storage.engine import Database
@@ -169,7 +170,8 @@ async def test_directory_gives_what_inline_gives(
         write_bundle(tmp_path, case.bundle)
         for template in case.templates:
             write_template(tmp_path, template)
-    generator = make_generator(DirectoryBundleSource(tmp_path), DirectoryTemplateSource(tmp_path))
+    contents = read_directory(tmp_path)
+    generator = make_generator(DirectoryBundleSource(contents), DirectoryTemplateSource(contents))
     assert await render_all(generator, cases) == expected
 
 

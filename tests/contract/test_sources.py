@@ -27,7 +27,8 @@ from pecia_service.rendering.sources.cached import (
     weigh_template,
 )
 from pecia_service.rendering.sources.database import DatabaseBundleSource, DatabaseTemplateSource
-from pecia_service.rendering.sources.directory import DirectoryBundleSource, DirectoryTemplateSource
+from pecia_service.rendering.sources.directory import read_directory
+from pecia_service.rendering.sources.directory_pieces import DirectoryBundleSource, DirectoryTemplateSource
 from pecia_service.rendering.sources.inline import InlineBundleSource, InlineTemplateSource
 from pecia_service.storage.engine import Database
 from support.domain import TENANT, TickingClock
@@ -117,7 +118,8 @@ async def sources(
                 yield inline
             case "directory":
                 write_directory(tmp_path)
-                yield Sources(DirectoryBundleSource(tmp_path), DirectoryTemplateSource(tmp_path))
+                contents = read_directory(tmp_path)
+                yield Sources(DirectoryBundleSource(contents), DirectoryTemplateSource(contents))
             case "cached":
                 yield Sources(
                     CachedBundleSource(

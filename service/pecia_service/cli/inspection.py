@@ -10,7 +10,7 @@ from pecia_client import Client, PeciaError
 from rich.text import Text
 
 from pecia_service.cli.output import Output, counted, styled
-from pecia_service.registry.model import Slot, TemplateRef
+from pecia_service.registry.model import TemplateRef
 from pecia_service.rendering.sources.directory import DirectoryContents, Problem
 
 
@@ -58,22 +58,20 @@ def inspect(contents: DirectoryContents, client: Client | None, *, conflicts: bo
 
 
 def _missing_references(contents: DirectoryContents, client: Client | None) -> Iterator[Problem]:
-    # A template whose file is faulty is there; its own problems say what to do.
-    faulty = {problem.path for problem in contents.problems}
     known: dict[TemplateRef, bool] = {}
-    for bundle, slot, ref in contents.missing_references():
-        if f"templates/{ref.template_id}/{ref.semver}.md" in faulty:
-            continue
+    where = "the directory" if client is None else "the directory and on the server"
+    for reference in contents.missing_references():
+        ref = reference.ref
         if client is not None:
             if ref not in known:
                 known[ref] = _is_published(client, ref)
             if known[ref]:
                 continue
-        where = "the directory" if client is None else "the directory and on the server"
         yield Problem(
-            contents.files[f"bundle {bundle}"],
-            _slot_field(slot),
+            reference.path,
+            reference.field,
             f"names template {ref}, which does not exist in {where}; add it, or correct the reference",
+            reference.line,
         )
 
 
@@ -114,7 +112,3 @@ def _unused(contents: DirectoryContents) -> Iterator[Problem]:
         yield Problem(
             contents.files[f"template {template.ref}"], "", "is not used by any bundle in the directory"
         )
-
-
-def _slot_field(slot: Slot) -> str:
-    return f"slots.{slot.value}"

@@ -80,7 +80,7 @@ def test_a_reference_out_of_the_directory_is_an_error(tmp_path: Path) -> None:
             "field": "slots.task",
             "message": "names template task@9.0.0, which does not exist in the directory; "
             "add it, or correct the reference",
-            "line": None,
+            "line": 5,
             "column": None,
         }
     ]
@@ -90,6 +90,18 @@ def test_a_faulty_template_is_not_also_missing(tmp_path: Path) -> None:
     """Its own fault says what to do; a second error would mislead."""
     write_pieces(tmp_path, {"task": "{{tusk}}"})
     assert faults(tmp_path) == {("templates/task/1.0.0.md", 4, 3, "content")}
+
+
+def test_a_faulty_bundle_s_references_are_looked_up_too(tmp_path: Path) -> None:
+    """Mending one fault brings no other to light, and what the bundle names is not called unused."""
+    write_pieces(tmp_path)
+    write_template(tmp_path, "spare", "Text")
+    slots = {"system": "spare@1.0.0", "task": "nope@1.0.0"}
+    path = write_bundle(tmp_path, "second", slots=slots, rest="tags: [a, a]").relative_to(tmp_path)
+    ran = run_cli("lint", tmp_path, "--json")
+    found = [(error["path"], error["field"]) for error in ran.json["errors"]]
+    assert [(path.as_posix(), "slots.task"), (path.as_posix(), "tags[1]")] == found
+    assert [] == ran.json["warnings"]
 
 
 def test_an_unused_template_is_a_warning(tmp_path: Path) -> None:

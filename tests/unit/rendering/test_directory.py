@@ -9,10 +9,9 @@ import pytest
 from pecia_service.registry.model import Role, Slot, TemplateRef
 from pecia_service.rendering.sources.directory import (
     MAX_FILE_BYTES,
-    DirectoryBundleSource,
     DirectoryError,
-    DirectoryTemplateSource,
     Problem,
+    Reference,
     read_directory,
 )
 from support.checkout import ROOT
@@ -287,19 +286,39 @@ def test_all_faults_are_reported_at_once(write: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("templates/1.0.0.md", "is not templates/ID/VERSION.md; move or remove it"),
-        ("templates/t/1.0.0.txt", "is not templates/ID/VERSION.md; move or remove it"),
-        ("templates/t/1.0.0.MD", "is not templates/ID/VERSION.md; move or remove it"),
-        ("templates/t/old/1.0.0.md", "is not templates/ID/VERSION.md; move or remove it"),
-        ("bundles/bundle.yaml", "is not bundles/ID/VERSION/bundle.yaml; move or remove it"),
-        ("bundles/b/bundle.yaml", "is not bundles/ID/VERSION/bundle.yaml; move or remove it"),
-        ("bundles/b/1.0.0/bundle.yml", "is not bundles/ID/VERSION/bundle.yaml; move or remove it"),
-        ("bundles/b/1.0.0/x/bundle.yaml", "is not bundles/ID/VERSION/bundle.yaml; move or remove it"),
+        ("templates/1.0.0.md", "is not templates/ID/VERSION.md; rename it"),
+        ("templates/t/1.0.0.txt", "is not templates/ID/VERSION.md; rename it"),
+        ("templates/t/1.0.0.MD", "is not templates/ID/VERSION.md; rename it"),
+        ("templates/README.md", "is not templates/ID/VERSION.md; rename it"),
+        ("templates/t/1.0.0.md~", "is not templates/ID/VERSION.md; rename it"),
+        ("templates/t/1.0.0.md.orig", "is not templates/ID/VERSION.md; rename it"),
+        ("templates/t/old/1.0.0.md", "is not templates/ID/VERSION.md; rename it"),
+        ("bundles/bundle.yaml", "is not bundles/ID/VERSION/bundle.yaml; rename it"),
+        ("bundles/b/bundle.yaml", "is not bundles/ID/VERSION/bundle.yaml; rename it"),
+        ("bundles/b/1.0.0/bundle.yml", "is not bundles/ID/VERSION/bundle.yaml; rename it"),
+        ("bundles/b/1.0.0/x/bundle.yaml", "is not bundles/ID/VERSION/bundle.yaml; rename it"),
     ],
 )
 def test_files_in_wrong_places(write: Write, name: str, message: str) -> None:
-    """A file that no piece comes from is reported and not silently left out."""
-    assert [f"{name}: {message}"] == problems_of(write({name: SOUND_TEMPLATE}))
+    """A file that no piece comes from is not silently left out, and it is said what can be done with it."""
+    advice = (
+        f"{message}, move it out of {name.partition('/')[0]}, or remove it "
+        "(only names that begin with a dot are left alone)"
+    )
+    assert [f"{name}: {advice}"] == problems_of(write({name: SOUND_TEMPLATE}))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("templates/-t/README.md", ["", "template_id", "semver"]),
+        ("bundles/-b/v1/bundle.yaml", ["", "bundle_id", "semver"]),
+    ],
+)
+def test_names_are_checked_when_the_text_can_t_be_read(write: Write, name: str, fields: list[str]) -> None:
+    """A path that gives no id and no version is reported together with a text that is of no use."""
+    problems = read_directory(write({name: "- no mapping\n"})).problems
+    assert [(name, field) for field in fields] == [(problem.path, problem.field) for problem in problems]
 
 
 def test_dotfiles_and_neighbours_are_left_alone(write: Write) -> None:
@@ -398,20 +417,45 @@ def test_missing_references_and_unused_templates(write: Write) -> None:
         }
     )
     contents = read_directory(root)
-    assert [("b@1.0.0", Slot.TASK, TemplateRef("t", "2.0.0"))] == [
-        (str(bundle), slot, ref) for bundle, slot, ref in contents.missing_references()
-    ]
+    assert [Reference(BUNDLE, "slots.task", TemplateRef("t", "2.0.0"), 1)] == contents.missing_references()
     assert ["other@1.0.0"] == [str(template.ref) for template in contents.unused_templates()]
 
 
-@pytest.mark.parametrize("source", [DirectoryBundleSource, DirectoryTemplateSource])
-def test_sources_refuse_a_faulty_directory(write: Write, source: Callable[[Path], object]) -> None:
-    """Nothing is rendered from a directory in which anything is wrong."""
-    root = write({TEMPLATE: "x", BUNDLE: "x"})
-    with pytest.raises(DirectoryError) as caught:
-        source(root)
-    assert [TEMPLATE, BUNDLE] == [problem.path for problem in caught.value.problems]
-    assert str(caught.value).endswith("(and 1 more; see pecia lint)")
+def test_a_faulty_bundle_still_names_its_templates(write: Write) -> None:
+    """What its slots say counts, whatever else is wrong, so that one run finds what is missing and unused."""
+    bundle = "tags: [a, a]\nslots:\n  system: t@1.0.0\n  personality: nope@1.0.0\n  activity: t@1.0.0\n"
+    root = write({BUNDLE: f"{bundle}  tusk: no@1.0.0\n", TEMPLATE: SOUND_TEMPLATE})
+    contents = read_directory(root)
+    assert {"slots.tusk", "slots.task", "tags[1]"} == {problem.field for problem in contents.problems}
+    assert [("slots.personality", "nope@1.0.0", 4), ("slots.tusk", "no@1.0.0", 6)] == [
+        (reference.field, str(reference.ref), reference.line) for reference in contents.missing_references()
+    ]
+    assert [] == contents.unused_templates()
+
+
+def test_a_faulty_template_is_not_missing(write: Write) -> None:
+    """Its file is there, and what is wrong with it is reported for itself."""
+    contents = read_directory(write({BUNDLE: SOUND_BUNDLE, TEMPLATE: "x"}))
+    assert [TEMPLATE] == [problem.path for problem in contents.problems]
+    assert [] == contents.missing_references()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (BUNDLE, "slots: ["),
+        (BUNDLE, "slots: t@1.0.0\n"),
+        (BUNDLE, SOUND_BUNDLE.replace("task: t@1.0.0", "task: t@latest")),
+        (BUNDLE, SOUND_BUNDLE.replace("task: t@1.0.0", "task: t")),
+        (BUNDLE, SOUND_BUNDLE.replace(", task: t@1.0.0", "")),
+        ("bundles/b/1.0.0/bundle.yml", SOUND_BUNDLE),
+    ],
+)
+def test_no_template_is_unused_while_a_bundle_can_t_be_read(write: Write, name: str, text: str) -> None:
+    """What can't be read may name it, and nobody should remove a template that is needed."""
+    contents = read_directory(write({name: text, "templates/other/1.0.0.md": SOUND_TEMPLATE}))
+    assert [] == contents.unused_templates()
+    assert [] != contents.problems
 
 
 @pytest.mark.parametrize(
