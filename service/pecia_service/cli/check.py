@@ -50,7 +50,7 @@ def check(
     """
     answer = read_text(answer_file)
     if offline is not None:
-        response = OfflineDirectory(offline, session.now).check(bundle, answer)
+        response = OfflineDirectory(offline, session).check(bundle, answer)
     else:
         with Client(target, timeout=timeout) as client:
             response = client.check_output(answer, bundle)

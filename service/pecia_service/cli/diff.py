@@ -46,7 +46,7 @@ def diff(
       pecia diff companion@1.1.0 companion@1.2.0 --offline prompts/
     """
     if offline is not None:
-        response = OfflineDirectory(offline, session.now).diff(before, after)
+        response = OfflineDirectory(offline, session).diff(before, after)
     else:
         with Client(target, timeout=timeout) as client:
             response = client.diff_bundles(before, after)

@@ -78,7 +78,7 @@ def explain(error: BaseException) -> Failure:
             message = f"{error.message} [{error.reason.name}]"
             return Failure(code, message, _violations(error.message, error.violations))
         case DirectoryError():
-            return Failure(ExitCode.INVALID, "the directory has faults", tuple(map(str, error.problems)))
+            return Failure(ExitCode.INVALID, error.summary, tuple(map(str, error.problems)))
         case OutputError():
             return Failure(ExitCode.REFUSED, str(error))
         case OSError():

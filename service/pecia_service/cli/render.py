@@ -58,7 +58,7 @@ def render(
     """
     payload = read_payload(payload_file)
     if offline is not None:
-        response = OfflineDirectory(offline, session.now).render(
+        response = OfflineDirectory(offline, session).render(
             bundle, payload, model_type=model_type, adapter_version=adapter_version
         )
     else:

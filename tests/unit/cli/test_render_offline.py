@@ -113,14 +113,36 @@ def test_all_bad_fields_of_a_payload_are_listed(tmp_path: Path) -> None:
     ]
 
 
-def test_a_faulty_directory_is_refused_with_all_faults(tmp_path: Path) -> None:
+def test_faulty_pieces_are_refused_with_all_their_faults(tmp_path: Path) -> None:
     """Rendering from what can't be published would mislead."""
     write_pieces(tmp_path, {"task": "{{tusk}}"})
     write_template(tmp_path, "system", "Text", head="role: boss")
     ran = run_cli("render", "companion@1.0.0", "--offline", tmp_path, "--payload", write_payload(tmp_path))
     lines = ran.stderr.splitlines()
-    assert [ran.exit_code, len(lines), lines[0]] == [2, 3, "error: the directory has faults"]
+    assert [ran.exit_code, ran.stdout, len(lines), lines[0]] == [
+        2,
+        "",
+        3,
+        "error: can't read template system@1.0.0, template task@1.0.0 from the directory, which has faults",
+    ]
     assert lines[1] == "  templates/system/1.0.0.md:2: role: must be one of system, developer, user"
+
+
+@pytest.mark.parametrize("command", ["render", "diff", "check"])
+def test_a_fault_in_another_file_is_only_noted(tmp_path: Path, command: str) -> None:
+    """What is half written elsewhere does not keep anyone from working with what is sound."""
+    payload = write_payload(tmp_path)
+    arguments: dict[str, list[str | Path]] = {
+        "render": ["companion@1.0.0", "--payload", payload],
+        "diff": ["companion@1.0.0", "companion@1.0.0"],
+        "check": ["companion@1.0.0", payload],
+    }
+    write_pieces(tmp_path)
+    sound = run_cli(command, *arguments[command], "--offline", tmp_path)
+    write_template(tmp_path, "draft", "{{tusk}}")
+    ran = run_cli(command, *arguments[command], "--offline", tmp_path)
+    note = f"note: {tmp_path} has 1 fault, none in what was asked for; see pecia lint {tmp_path}\n"
+    assert [ran.exit_code, ran.stdout, ran.stderr] == [0, sound.stdout, note + sound.stderr]
 
 
 def test_a_bundle_without_its_template_is_refused(tmp_path: Path) -> None:
