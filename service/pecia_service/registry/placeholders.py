@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypeAlias
 
 import orjson
@@ -19,6 +20,8 @@ from pecia_service.errors import (
 PATH_ROOTS = ("task", "activity_level", "stress", "constraints", "semantic_traits")
 MAX_REPORTED = 32
 """How many faults of one template are reported at once."""
+
+_MAX_COMPARED = 64
 
 _WS = re.compile(r"[ \t\n]*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*", re.ASCII)
@@ -143,6 +146,8 @@ class _Compiler:
         if content.startswith("|", position):
             default, position = self._default(self._skip(position + 1), as_json)
             position = self._skip(position)
+        if content.find("}}", position) < 0:
+            raise _FaultError(start - 2, f"{{{{ is not closed; write }}}}, or {self._escape()}")
         if not content.startswith("}}", position):
             raise _FaultError(
                 position,
@@ -153,9 +158,12 @@ class _Compiler:
     def _check_path(self, path: tuple[str, ...], offset: int) -> None:
         root = path[0]
         if root not in PATH_ROOTS:
+            near = get_close_matches(root[:_MAX_COMPARED], PATH_ROOTS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
             raise _FaultError(
                 offset,
-                f"unknown path; it begins with one of {', '.join(PATH_ROOTS)}; or write {self._escape()}",
+                f"unknown path{hint}; it begins with one of {', '.join(PATH_ROOTS)}; "
+                f"or write {self._escape()}",
             )
         if len(path) > 1 and root != "semantic_traits":
             raise _FaultError(offset, f"{root} has no parts; write {{{{{root}}}}}")

@@ -1,6 +1,7 @@
 r"""The placeholder compiler: `{{…}}` to segments, and everything else refused with its place."""
 
 import itertools
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -185,6 +186,7 @@ def test_defaults_are_json_scalars(literal: str, as_text: str, as_json: str) -> 
 
 
 NO_PATH = r"no path after {{; write {{task}}, or \{{ for literal braces"
+UNCLOSED = r"{{ is not closed; write }}, or \{{"
 UNKNOWN = (
     "unknown path; it begins with one of task, activity_level, stress, constraints, semantic_traits; "
     r"or write \{{"
@@ -219,9 +221,9 @@ LARGE_INTEGER = "this integer is beyond 2**53 - 1; write it as text in double qu
         ("{{semantic_trait.a}}", 3, UNKNOWN),
         ("{{task.a}}", 3, "task has no parts; write {{task}}"),
         ("{{constraints.MAX_PARAGRAPHS}}", 3, "constraints has no parts; write {{constraints}}"),
-        ("{{task", 7, NOT_CLOSED),
-        ("{{task}", 7, NOT_CLOSED),
-        ("{{task} }", 7, NOT_CLOSED),
+        ("{{task", 1, UNCLOSED),
+        ("{{task}", 1, UNCLOSED),
+        ("{{task} }", 1, UNCLOSED),
         ("{{task x}}", 8, NOT_CLOSED),
         ("{{task:json}}", 7, NOT_CLOSED),
         ("{{semantic_traits.}}", 18, NOT_CLOSED),
@@ -230,7 +232,7 @@ LARGE_INTEGER = "this integer is beyond 2**53 - 1; write it as text in double qu
         ("{{semantic_traits.\u00e5}}", 18, NOT_CLOSED),
         ("{{semantic_traits.a .b}}", 21, NOT_CLOSED),
         ("{{semantic_traits[0]}}", 18, NOT_CLOSED),
-        ('{{task | "a"', 13, NOT_CLOSED),
+        ('{{task | "a"', 1, UNCLOSED),
         ("{{task | 1 2}}", 12, NOT_CLOSED),
         ("{{task | 1 | 2}}", 12, NOT_CLOSED),
         ("{{task |}}", 9, NO_DEFAULT),
@@ -274,7 +276,16 @@ LARGE_INTEGER = "this integer is beyond 2**53 - 1; write it as text in double qu
 )
 def test_refuses_anything_else(content: str, column: int, description: str) -> None:
     """Each fault is named with its line, its column in code points, and what to write instead."""
-    assert faults(content)[0] == f"line 1, column {column}: {description}"
+    found = re.sub(r" \(did you mean \w+\?\)", "", faults(content)[0])
+    assert found == f"line 1, column {column}: {description}"
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"), [("tusk", "task"), ("Stress", "stress"), ("semantic_trait.a", "semantic_traits")]
+)
+def test_the_nearest_root_is_suggested(path: str, meant: str) -> None:
+    """A mistyped path is the likeliest fault of a new template."""
+    assert f"unknown path (did you mean {meant}?); " in faults(f"{{{{{path}}}}}")[0]
 
 
 def test_every_root_is_named_in_the_hint() -> None:
