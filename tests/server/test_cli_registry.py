@@ -7,25 +7,26 @@ from pathlib import Path
 import grpc
 import pytest
 from pecia_client import Client, PeciaError
+from pecia_client.messages import PublishTemplateResponse, TemplateDefinition
 from support.cli import Ran, run_cli, write_bundle, write_pieces, write_template
-from support.server import live_server
+from support.server import LiveServer, live_server
 
 Pecia = Callable[..., Awaitable[Ran]]
 
 
 @pytest.fixture
-async def target(tmp_path: Path) -> AsyncIterator[str]:
-    """Give the address of a server on an empty database."""
+async def server(tmp_path: Path) -> AsyncIterator[LiveServer]:
+    """Give a server on an empty database."""
     async with live_server(f"sqlite:///{tmp_path / 'pecia.db'}") as server:
-        yield server.target
+        yield server
 
 
 @pytest.fixture
-def pecia(target: str) -> Pecia:
+def pecia(server: LiveServer) -> Pecia:
     """Give a way to run commands against the server."""
 
     async def run(*arguments: str | Path) -> Ran:
-        return await asyncio.to_thread(run_cli, *arguments, "--target", target)
+        return await asyncio.to_thread(run_cli, *arguments, "--target", server.target)
 
     return run
 
@@ -201,7 +202,92 @@ async def test_a_publication_that_breaks_off_says_what_was_done(
     monkeypatch.setattr(Client, "publish_bundle", away)
     ran = await pecia("publish", pieces)
     assert [ran.exit_code, ran.stderr] == [5, "error: away [STORAGE_UNAVAILABLE]\n"]
-    assert ran.stdout.splitlines()[-1] == "4 created"
+    assert ran.stdout.splitlines()[-1] == "4 of 5 published: 4 created"
+
+
+async def test_nothing_reached_is_nothing_published(
+    pecia: Pecia, pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away must not look like an empty directory."""
+
+    def away(*_: object) -> None:
+        raise PeciaError(grpc.StatusCode.UNAVAILABLE, "away")
+
+    monkeypatch.setattr(Client, "publish_template", away)
+    ran = await pecia("publish", pieces)
+    assert [ran.exit_code, ran.stdout] == [5, "0 of 5 published\n"]
+
+
+async def damage_task(server: LiveServer) -> None:
+    """Change a stored template behind the service's back."""
+    async with server.application.database.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE templates SET content = 'Do nothing: {{task}}' WHERE template_id = 'task'"
+        )
+
+
+async def test_publish_names_what_is_damaged_and_goes_on(
+    pecia: Pecia, pieces: Path, server: LiveServer
+) -> None:
+    """A damaged piece has its own row, and what does not depend on it is published: exit code 4."""
+    await pecia("publish", pieces)
+    await damage_task(server)
+    write_template(pieces, "zest", "New")
+    write_bundle(pieces, "second", slots={"task": "zest@1.0.0"})
+    ran = await pecia("publish", pieces, "--json")
+    details = [item["detail"].partition(":")[0] for item in ran.json if "detail" in item]
+    assert ran.exit_code == 4
+    assert statuses(ran)["bundle companion@1.0.0"] == "DAMAGED"
+    assert statuses(ran)["bundle second@1.0.0"] == "created"
+    assert details == ["the stored template task@1.0.0 is not what was published"]
+
+
+async def test_publish_skips_what_needs_a_damaged_template(
+    pecia: Pecia, pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed too, with the template that is in the way: exit code 4."""
+    publish_template = Client.publish_template
+
+    def damaged(client: Client, definition: TemplateDefinition) -> PublishTemplateResponse:
+        if definition.template_id == "task":
+            raise PeciaError(grpc.StatusCode.DATA_LOSS, "is damaged", reason="PIECE_DAMAGED")
+        return publish_template(client, definition)
+
+    monkeypatch.setattr(Client, "publish_template", damaged)
+    write_template(pieces, "zest", "New")
+    write_bundle(pieces, "second", slots={"task": "zest@1.0.0"})
+    ran = await pecia("publish", pieces, "--json")
+    assert ran.exit_code == 4
+    assert statuses(ran) == {
+        "template activity@1.0.0": "created",
+        "template personality@1.0.0": "created",
+        "template system@1.0.0": "created",
+        "template task@1.0.0": "DAMAGED",
+        "template zest@1.0.0": "created",
+        "bundle companion@1.0.0": "SKIPPED",
+        "bundle second@1.0.0": "created",
+    }
+    assert ran.json[-2]["detail"] == "not published: damaged is its template task@1.0.0"
+
+
+async def test_lint_with_a_target_finds_damage(pecia: Pecia, pieces: Path, server: LiveServer) -> None:
+    """In the directory's own pieces, and in templates of the server that a bundle names."""
+    await pecia("publish", pieces)
+    await damage_task(server)
+    own = await pecia("lint", pieces, "--json")
+    (pieces / "templates" / "task" / "1.0.0.md").unlink()
+    named = await pecia("lint", pieces, "--json")
+    message = "the stored template task@1.0.0 is not what was published"
+    assert own.exit_code == 1
+    assert [
+        (error["path"], error["field"], error["message"].partition(":")[0]) for error in own.json["errors"]
+    ] == [
+        ("bundles/companion/1.0.0/bundle.yaml", "", message),
+        ("templates/task/1.0.0.md", "", message),
+    ]
+    assert ("slots.task", message) in {
+        (error["field"], error["message"].partition(":")[0]) for error in named.json["errors"]
+    }
 
 
 async def test_diff_asks_the_server(pecia: Pecia, pieces: Path) -> None:

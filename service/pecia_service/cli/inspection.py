@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from pecia_client import Client, PeciaError
+from pecia_client.messages import GetBundleResponse, Template
 from rich.text import Text
 
 from pecia_service.cli.output import Output, counted, styled
+from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model import TemplateRef
 from pecia_service.rendering.sources.directory import DirectoryContents, Problem
+
+DAMAGED_REASON = "PIECE_DAMAGED"
+
+_CONSTRAINT_KEYS = tuple(field.name.upper() for field in fields(Constraints) if field.name != "further")
+_TAKEN = "is published with another definition; published versions never change: give it a new version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,65 +55,87 @@ class Inspection:
 def inspect(contents: DirectoryContents, client: Client | None, *, conflicts: bool = True) -> Inspection:
     """Inspect what was read; references that the directory lacks are looked up at a client's server.
 
-    With a client and `conflicts`, versions that are published with another definition are errors too.
+    With a client and `conflicts`, versions that are published with another definition, or whose stored
+    pieces are damaged, are errors too.
     Raises PeciaError.
     """
     errors = [*contents.problems, *_missing_references(contents, client)]
     if client is not None and conflicts:
         errors += _conflicts(contents, client)
     return Inspection(
-        sorted(errors, key=lambda problem: (problem.path, problem.line or 0)), list(_unused(contents))
+        sorted(errors, key=lambda problem: (problem.path, problem.line or 0)),
+        [*_empty(contents), *_unused(contents), *_not_enforced(contents)],
     )
 
 
 def _missing_references(contents: DirectoryContents, client: Client | None) -> Iterator[Problem]:
-    known: dict[TemplateRef, bool] = {}
+    looked_up: dict[TemplateRef, str] = {}
     where = "the directory" if client is None else "the directory and on the server"
+    missing = "names template {}, which does not exist in {}; add it, or correct the reference"
     for reference in contents.missing_references():
         ref = reference.ref
-        if client is not None:
-            if ref not in known:
-                known[ref] = _is_published(client, ref)
-            if known[ref]:
-                continue
-        yield Problem(
-            reference.path,
-            reference.field,
-            f"names template {ref}, which does not exist in {where}; add it, or correct the reference",
-            reference.line,
-        )
+        if ref not in looked_up:
+            answer = None if client is None else _stored(partial(client.get_template, str(ref)))
+            looked_up[ref] = missing.format(ref, where) if answer is None else answer.damage
+        if looked_up[ref]:
+            yield Problem(reference.path, reference.field, looked_up[ref], reference.line)
 
 
-def _is_published(client: Client, ref: TemplateRef) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the server has under a version: its definition's hash, or what is damaged about it."""
+
+    definition_hash: str = ""
+    damage: str = ""
+
+
+def _stored(read: Callable[[], Template | GetBundleResponse]) -> _Stored | None:
+    """Read a piece from the server; None if there is none of this version."""
     try:
-        client.get_template(str(ref))
+        found = read()
     except PeciaError as error:
-        if error.reason != "TEMPLATE_NOT_FOUND":
-            raise
-        return False
-    return True
+        if error.reason in ("TEMPLATE_NOT_FOUND", "BUNDLE_NOT_FOUND"):
+            return None
+        if error.reason == DAMAGED_REASON:
+            return _Stored(damage=error.message)
+        raise
+    piece = found.bundle if isinstance(found, GetBundleResponse) else found
+    return _Stored(piece.definition_hash)
 
 
 def _conflicts(contents: DirectoryContents, client: Client) -> Iterator[Problem]:
-    message = "is published with another definition; published versions never change: give it a new version"
-    published_templates = {
-        (template.definition.template_id, template.definition.semver): template.definition_hash
-        for template_id in sorted({template.template_id for template in contents.templates})
-        for template in client.list_templates(template_id)
-    }
+    pieces: list[tuple[str, Callable[[], Template | GetBundleResponse], str]] = [
+        *(
+            (
+                f"template {template.ref}",
+                partial(client.get_template, str(template.ref)),
+                template.definition_hash,
+            )
+            for template in contents.templates
+        ),
+        *(
+            (f"bundle {bundle}", partial(client.get_bundle, str(bundle)), bundle.definition_hash)
+            for bundle in contents.bundles
+        ),
+    ]
+    for name, read, given in pieces:
+        stored = _stored(read)
+        if stored is not None and stored.definition_hash != given:
+            yield Problem(contents.files[name], "", stored.damage or _TAKEN)
+
+
+def _empty(contents: DirectoryContents) -> Iterator[Problem]:
+    if not (contents.templates or contents.bundles or contents.problems):
+        yield Problem("", "", "holds no template and no bundle; there is nothing to publish")
+
+
+def _not_enforced(contents: DirectoryContents) -> Iterator[Problem]:
     for template in contents.templates:
-        published = published_templates.get((template.template_id, template.semver))
-        if published not in (None, template.definition_hash):
-            yield Problem(contents.files[f"template {template.ref}"], "", message)
-    published_bundles = {
-        (bundle.definition.bundle_id, bundle.definition.semver): bundle.definition_hash
-        for bundle_id in sorted({bundle.bundle_id for bundle in contents.bundles})
-        for bundle in client.list_bundles(bundle_id)
-    }
-    for bundle in contents.bundles:
-        published = published_bundles.get((bundle.bundle_id, bundle.semver))
-        if published not in (None, bundle.definition_hash):
-            yield Problem(contents.files[f"bundle {bundle}"], "", message)
+        for key in sorted(template.constraints.further):
+            near = get_close_matches(key.upper(), _CONSTRAINT_KEYS, n=1, cutoff=0.8)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            place = contents.files[f"template {template.ref}"]
+            yield Problem(place, f"constraints.{key}", f"is kept but not enforced{hint}")
 
 
 def _unused(contents: DirectoryContents) -> Iterator[Problem]:

@@ -11,16 +11,16 @@ from pecia_client import Client, PeciaError, bundle_definition, template_definit
 from pecia_client.messages import BundleDefinition, TemplateDefinition
 
 from pecia_service.cli.failures import ExitCode, finish
-from pecia_service.cli.inspection import inspect
+from pecia_service.cli.inspection import DAMAGED_REASON, inspect
 from pecia_service.cli.options import DIRECTORY, json_option, server_options
 from pecia_service.cli.output import Cell, Output, styled
 from pecia_service.cli.session import Session, pass_session
 from pecia_service.registry.model import Bundle, Template, TemplateRef
 from pecia_service.rendering.sources.directory import DirectoryContents, read_directory
 
-CREATED, UNCHANGED, CONFLICT, SKIPPED = "created", "unchanged", "CONFLICT", "SKIPPED"
+CREATED, UNCHANGED, CONFLICT, DAMAGED, SKIPPED = "created", "unchanged", "CONFLICT", "DAMAGED", "SKIPPED"
 
-_STYLES = {CREATED: "green", UNCHANGED: "", CONFLICT: "bold red", SKIPPED: "yellow"}
+_STYLES = {CREATED: "green", UNCHANGED: "", CONFLICT: "bold red", DAMAGED: "bold red", SKIPPED: "yellow"}
 _CONFLICTS = ("TEMPLATE_ALREADY_EXISTS", "BUNDLE_ALREADY_EXISTS")
 
 
@@ -52,7 +52,8 @@ def publish(session: Session, *, directory: Path, as_json: bool, target: str, ti
 
     Nothing is published when anything in DIR is wrong (see pecia lint). What is published already stays as it
     is. A version that is published with another definition is a CONFLICT: the rest is published all the same,
-    except bundles that name such a template, and the exit code is 1.
+    except bundles that name such a template, and the exit code is 1. It is the same with a version that is
+    DAMAGED on the server, but the exit code is 4.
 
     \b
     Example:
@@ -69,8 +70,12 @@ def publish(session: Session, *, directory: Path, as_json: bool, target: str, ti
         try:
             run.publish(contents, session.output)
         finally:
-            _report(session.output, run.done, as_json=as_json)
-    if any(piece.status in (CONFLICT, SKIPPED) for piece in run.done):
+            total = len(contents.templates) + len(contents.bundles)
+            _report(session.output, run.done, total, as_json=as_json)
+    statuses = {piece.status for piece in run.done}
+    if DAMAGED in statuses:
+        finish(ExitCode.REFUSED)
+    if statuses & {CONFLICT, SKIPPED}:
         finish(ExitCode.NEGATIVE)
 
 
@@ -79,11 +84,11 @@ class _Run:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._conflicts: set[TemplateRef] = set()
+        self._blocked: dict[TemplateRef, str] = {}
         self.done: list[Published] = []
 
     def publish(self, contents: DirectoryContents, output: Output) -> None:
-        """Publish everything; raises PeciaError for anything but a conflict."""
+        """Publish everything; raises PeciaError for anything but conflicts and damage."""
         total = len(contents.templates) + len(contents.bundles)
         with output.progress("Publishing") as bar:
             bar.update(0, total)
@@ -102,14 +107,18 @@ class _Run:
             template.semver,
             lambda: self._client.publish_template(definition).created,
         )
-        if published.status == CONFLICT:
-            self._conflicts.add(template.ref)
+        if published.status in (CONFLICT, DAMAGED):
+            self._blocked[template.ref] = "in conflict" if published.status == CONFLICT else "damaged"
 
     def _bundle(self, bundle: Bundle) -> None:
         # It would be stored for good with the other text under the version that it names.
-        blocked = [str(ref) for ref in bundle.slots.values() if ref in self._conflicts]
+        blocked = [
+            f"{self._blocked[ref]} is its template {ref}"
+            for ref in bundle.slots.values()
+            if ref in self._blocked
+        ]
         if blocked:
-            detail = f"not published: in conflict is its template {', '.join(dict.fromkeys(blocked))}"
+            detail = f"not published: {', '.join(dict.fromkeys(blocked))}"
             self.done.append(Published("bundle", bundle.bundle_id, bundle.semver, SKIPPED, detail))
             return
         definition = _bundle_definition(bundle)
@@ -124,11 +133,14 @@ class _Run:
         try:
             published = Published(kind, identifier, semver, CREATED if call() else UNCHANGED)
         except PeciaError as error:
-            if error.reason not in _CONFLICTS:
+            if error.reason == DAMAGED_REASON:
+                published = Published(kind, identifier, semver, DAMAGED, error.message)
+            elif error.reason in _CONFLICTS:
+                stored, given = error.metadata.get("stored_hash", ""), error.metadata.get("given_hash", "")
+                detail = f"stored {stored}, given {given}; give the change a new version"
+                published = Published(kind, identifier, semver, CONFLICT, detail, stored, given)
+            else:
                 raise
-            stored, given = error.metadata.get("stored_hash", ""), error.metadata.get("given_hash", "")
-            detail = f"stored {stored}, given {given}; give the change a new version"
-            published = Published(kind, identifier, semver, CONFLICT, detail, stored, given)
         self.done.append(published)
         return published
 
@@ -155,16 +167,18 @@ def _bundle_definition(bundle: Bundle) -> BundleDefinition:
     )
 
 
-def _report(output: Output, done: list[Published], *, as_json: bool) -> None:
+def _report(output: Output, done: list[Published], total: int, *, as_json: bool) -> None:
     if as_json:
         output.json([_document(piece) for piece in done])
         return
     if done:
         output.table(("KIND", "ID", "VERSION", "STATUS", "DETAIL"), [piece.row for piece in done])
     counts = {status: sum(piece.status == status for piece in done) for status in _STYLES}
-    output.line(
-        ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "nothing to publish"
-    )
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    if len(done) < total:
+        published = f"{counts[CREATED] + counts[UNCHANGED]} of {total} published"
+        summary = f"{published}: {summary}" if summary else published
+    output.line(summary or "nothing to publish")
 
 
 def _document(piece: Published) -> dict[str, str]:

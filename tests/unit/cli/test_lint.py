@@ -62,8 +62,8 @@ def test_a_line_is_written_as_compilers_do(tmp_path: Path) -> None:
     place = tmp_path / "templates" / "task" / "1.0.0.md"
     assert ran.exit_code == 1
     assert ran.stdout.splitlines() == [
-        f"{place}:5:4: error: content: unknown path; it begins with one of task, activity_level, stress, "
-        r"constraints, semantic_traits; or write \{{",
+        f"{place}:5:4: error: content: unknown path (did you mean task?); it begins with one of task, "
+        r"activity_level, stress, constraints, semantic_traits; or write \{{",
         "1 error, 0 warnings; 3 templates and 1 bundle could be read",
     ]
 
@@ -128,3 +128,39 @@ def test_a_server_that_is_away_is_not_a_missing_template(tmp_path: Path) -> None
     write_bundle(tmp_path, "second", slots={"task": "task@9.0.0"})
     ran = run_cli("lint", tmp_path, "--target", "127.0.0.1:1", "--timeout", "5")
     assert [ran.exit_code, ran.stdout] == [5, ""]
+
+
+def test_a_constraint_that_nobody_enforces_is_a_warning(tmp_path: Path) -> None:
+    """A mistyped key would only be kept; the key that is meant is named: exit code 0."""
+    head = (
+        "role: system\nconstraints: {no_emoji: true, MAX_PARAGRAPH: 2, REVIEW: {owner: me}, NO_EMOJI: true}"
+    )
+    write_template(write_pieces(tmp_path), "system", "Hi", head=head)
+    ran = run_cli("lint", tmp_path, "--json")
+    assert ran.exit_code == 0
+    assert {warning["field"]: warning["message"] for warning in ran.json["warnings"]} == {
+        "constraints.MAX_PARAGRAPH": "is kept but not enforced; did you mean MAX_PARAGRAPHS?",
+        "constraints.REVIEW": "is kept but not enforced",
+        "constraints.no_emoji": "is kept but not enforced; did you mean NO_EMOJI?",
+    }
+
+
+def test_an_empty_directory_is_a_warning(tmp_path: Path) -> None:
+    """It may be the wrong one, and yet nothing in it is wrong: exit code 0."""
+    (tmp_path / "templates").mkdir()
+    ran = run_cli("lint", tmp_path)
+    assert ran.exit_code == 0
+    assert ran.stdout.splitlines()[0] == (
+        f"{tmp_path}: warning: holds no template and no bundle; there is nothing to publish"
+    )
+
+
+def test_an_unclosed_placeholder_is_shown_where_it_opens(tmp_path: Path) -> None:
+    """Not where the text ends that it swallowed."""
+    write_pieces(tmp_path, {"task": "one {{task\nmore text"})
+    error = run_cli("lint", tmp_path, "--json").json["errors"][0]
+    assert [error["line"], error["column"], error["message"].partition(";")[0]] == [
+        4,
+        5,
+        "{{ is not closed",
+    ]
