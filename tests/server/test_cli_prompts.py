@@ -276,6 +276,7 @@ async def test_prune_counts_asks_and_deletes(pecia: Pecia, payload: Path) -> Non
     left = await pecia("audit", "list", "--json")
     assert counted.stdout == "1 record would be deleted\n"
     assert [refused.exit_code, len(kept.json)] == [1, 1]
+    assert "Delete 1 audit record made before 9999-12-31" in refused.stderr
     assert [pruned.json["records"], pruned.json["dry_run"], left.json] == [1, False, []]
 
 
@@ -284,6 +285,23 @@ async def test_prune_by_age_keeps_what_is_younger(pecia: Pecia, payload: Path) -
     await pecia("audit", "show", await render(pecia, payload))
     ran = await pecia("audit", "prune", "--older-than", "1d", "--yes")
     assert ran.stdout == "deleted 0 records and 0 inline pieces\n"
+
+
+async def test_without_an_answer_nothing_is_deleted(pecia: Pecia) -> None:
+    """A script has nobody to ask; the message names --yes: exit code 2."""
+    ran = await pecia("audit", "prune", "--older-than", "1d", stdin="")
+    assert [ran.exit_code, ran.stderr.splitlines()[-1]] == [
+        2,
+        "error: nothing was confirmed; answer the question, or give --yes",
+    ]
+
+
+async def test_nothing_selected_is_said(pecia: Pecia) -> None:
+    """On stderr, so that scripts still read an empty answer."""
+    verified = await pecia("verify", "--bundle", "nope")
+    listed = await pecia("list", "bundles", "nope")
+    assert verified.stderr == "no audit record is selected, so nothing was verified\n"
+    assert [listed.stdout, listed.stderr] == ["", "no bundle nope\n"]
 
 
 @pytest.mark.parametrize("options", [(), ("--older-than", "1d", "--before", "2026-01-01")])

@@ -19,6 +19,7 @@ from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.options import (
     AGE,
     MOMENT,
+    confirm,
     filter_options,
     json_option,
     make_filter,
@@ -86,6 +87,9 @@ def list_records(
         )
         for record in records
     ]
+    if not rows:
+        output.note("no audit record is selected")
+        return
     output.table(("RENDER ID", "BUNDLE", "CREATED", "PROMPT HASH", "KEPT"), rows)
     if limit and len(records) == limit:
         output.note(f"the newest {limit} are listed; --limit 0 lists all")
@@ -208,12 +212,11 @@ def prune(
         moment = before
     else:
         raise click.UsageError("Give either --older-than or --before.")
-    if not dry_run and not yes:
-        click.confirm(f"Delete all audit records made before {moment.isoformat()}?", abort=True, err=True)
-    last = PruneAuditRecordsResponse()
-    with Client(target, timeout=timeout) as client, session.output.progress("Pruning") as bar:
-        for last in client.prune_audit_records(moment, validate_only=dry_run):
-            bar.update(last.records)
+    with Client(target, timeout=timeout) as client:
+        if not dry_run and not yes:
+            found = _prune(session.output, client, moment, dry_run=True)
+            confirm(f"Delete {counted(found.records, 'audit record')} made before {moment.isoformat()}?")
+        last = _prune(session.output, client, moment, dry_run=dry_run)
     if as_json:
         session.output.json(
             {"records": last.records, "pieces": last.pieces, "before": moment.isoformat(), "dry_run": dry_run}
@@ -244,7 +247,7 @@ def redact(
       pecia audit redact 01998d2e-6a5f-7c39-8f7a-0d5f2b1c9e44
     """
     if not yes:
-        click.confirm(f"Erase prompt and payload of {render_id} for good?", abort=True, err=True)
+        confirm(f"Erase prompt and payload of {render_id} for good?")
     with Client(target, timeout=timeout) as client:
         record = session.when_recorded(lambda: client.redact_audit_record(render_id), timeout)
     if as_json:
@@ -267,6 +270,14 @@ def _export_writer(output: Output, file_name: str) -> Iterator[Writer]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _prune(output: Output, client: Client, moment: datetime, *, dry_run: bool) -> PruneAuditRecordsResponse:
+    last = PruneAuditRecordsResponse()
+    with output.progress("Counting" if dry_run else "Pruning") as bar:
+        for last in client.prune_audit_records(moment, validate_only=dry_run):
+            bar.update(last.records)
+    return last
 
 
 def _kept(record: AuditRecord) -> str:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from pecia_service.canonical import MAX_SAFE_INTEGER, JsonObject, JsonValue
 from pecia_service.cli.failures import InputError
+from pecia_service.cli.output import Output
 
 STDIN = "-"
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -54,6 +55,8 @@ def read_text(name: str) -> str:
     shown = shown_name(name)
     try:
         if name == STDIN:
+            if sys.stdin.isatty():
+                Output().note("reading from standard input; end with Ctrl-D")
             data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
         else:
             with Path(name).open("rb") as file:

@@ -104,6 +104,20 @@ offline_option = click.option(
 )
 
 
+def confirm(question: str) -> None:
+    """Ask on stderr; raises Abort for anything but yes, and InputError when nobody is there to answer."""
+    try:
+        answer = click.confirm(question, err=True)
+    except click.Abort as error:
+        click.echo(err=True)
+        # click makes one error of a missing answer and of an interrupt.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise InputError("nothing was confirmed; answer the question, or give --yes") from None
+    if not answer:
+        raise click.Abort
+
+
 def server_options(command: _Command) -> _Command:
     """Add --target and --timeout to a command."""
     target = click.option(

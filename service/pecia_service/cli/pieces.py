@@ -49,6 +49,9 @@ def list_templates(session: Session, *, template_id: str, as_json: bool, target:
         )
         for template in templates
     ]
+    if not rows:
+        session.output.note(f"no template {template_id}".rstrip())
+        return
     session.output.table(("ID", "VERSION", "ROLE", "BYTES", "CONTENT HASH", "PUBLISHED", "DESCRIPTION"), rows)
 
 
@@ -79,6 +82,9 @@ def list_bundles(session: Session, *, bundle_id: str, as_json: bool, target: str
         )
         for bundle in bundles
     ]
+    if not rows:
+        session.output.note(f"no bundle {bundle_id}".rstrip())
+        return
     session.output.table(("ID", "VERSION", "TAGS", "PUBLISHED", "DESCRIPTION"), rows)
 
 

@@ -127,6 +127,8 @@ def verify(
         )
     else:
         _show_all(session.output, findings, left_out, summary)
+    if not summary.checked:
+        session.output.note("no audit record is selected, so nothing was verified")
     finish(_summary_code(summary))
 
 

@@ -6,8 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 from pecia_service.cli.documents import document
+from pecia_service.cli.failures import InputError
 from pecia_service.cli.main import cli
-from pecia_service.cli.options import AGE, BUNDLE_REF, MOMENT, TEMPLATE_REF, make_filter
+from pecia_service.cli.options import AGE, BUNDLE_REF, MOMENT, TEMPLATE_REF, confirm, make_filter
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,21 @@ def test_a_filter_takes_no_label() -> None:
     """Records keep exact versions, so a label would select by where it points now."""
     with pytest.raises(click.UsageError, match="keeps the exact version"):
         make_filter(None, None, "companion@production", "")
+
+
+@pytest.mark.parametrize(
+    ("pressed", "raised"),
+    [(KeyboardInterrupt, KeyboardInterrupt), (EOFError, InputError)],
+    ids=["ctrl-c", "end"],
+)
+def test_an_interrupted_question_is_an_interrupt(
+    pressed: type[BaseException], raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 130 as everywhere; the end of stdin is the lack of an answer."""
+
+    def read(_: str) -> str:
+        raise pressed
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", read)
+    with pytest.raises(raised):
+        confirm("Delete?")
