@@ -81,7 +81,7 @@ async def test_who_watches_learns_that_a_server_stops(server: LiveServer, servic
 @pytest.mark.parametrize("service", ["", *SERVICES, "pecia.v1.Nobody"])
 async def test_who_watches_does_not_keep_a_server_from_stopping(tmp_path: Path, service: str) -> None:
     """The watch ends with the last status, where gRPC would wait for it as long as the grace is."""
-    async with live_server(f"sqlite:///{tmp_path / 'pecia.db'}", shutdown_grace="3600") as server:
+    async with live_server(f"sqlite:///{tmp_path / 'pecia.db'}", shutdown_grace=str(2 * SECONDS)) as server:
         watch = health(server).Watch(health_pb2.HealthCheckRequest(service=service))
         statuses = [(await watch.read()).status]
         await asyncio.wait_for(server.server.stop(), SECONDS)
