@@ -13,6 +13,7 @@ from pecia_service.cli.database import database_errors
 from pecia_service.cli.failures import InputError, RefusedError
 from pecia_service.server.app import serve as run_server
 from pecia_service.server.listening import ListenError
+from pecia_service.server.loop import loop_factory
 from pecia_service.settings import SETTINGS, Settings, SettingsError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -51,6 +52,7 @@ def serve(**flags: str | None) -> None:
         raise InputError(str(error)) from None
     with database_errors(settings.database_url):
         try:
-            asyncio.run(run_server(settings))
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(run_server(settings))
         except ListenError as error:
             raise RefusedError(str(error)) from None
