@@ -61,7 +61,7 @@ def publish(session: Session, *, directory: Path, as_json: bool, target: str, ti
     """
     contents = read_directory(directory)
     with Client(target, timeout=timeout) as client:
-        found = inspect(contents, None if contents.problems else client, conflicts=False)
+        found = inspect(contents, client, conflicts=False)
         if found.errors:
             found.show(session.output, contents, directory)
             session.output.note("error: nothing was published; correct what is listed above")
