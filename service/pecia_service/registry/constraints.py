@@ -54,6 +54,25 @@ class Constraints:
         the path of the object that errors name.
         """
         findings = Findings()
+        constraints = cls._gather(value, path, findings)
+        findings.raise_if_any()
+        if len(constraints.canonical) > MAX_CANONICAL_BYTES:
+            raise size_exceeded(path, "bytes", len(constraints.canonical), MAX_CANONICAL_BYTES)
+        return constraints
+
+    @classmethod
+    def salvage(cls, value: JsonObject) -> Constraints:
+        """Make constraints of what can be read of an unproved stored object; the rest is left out."""
+        try:
+            exact = {key: exact_numbers(item) for key, item in value.items()}
+        except RecursionError:
+            return cls()
+        constraints = cls._gather(exact, "", Findings())
+        return constraints if len(constraints.canonical) <= MAX_CANONICAL_BYTES else cls()
+
+    @classmethod
+    def _gather(cls, value: JsonObject, path: str, findings: Findings) -> Constraints:
+        """Make constraints of what is right with an object, and gather what is wrong with it."""
         tokens: tuple[str, ...] = ()
         sentence = paragraphs = level = None
         emoji = False
@@ -72,11 +91,7 @@ class Constraints:
             level = _level(value.get("ASSERTIVENESS_LEVEL"), f"{path}.ASSERTIVENESS_LEVEL")
         with findings.gather():
             further = _further(value, path)
-        findings.raise_if_any()
-        constraints = cls(tokens, sentence, paragraphs, emoji, level, further)
-        if len(constraints.canonical) > MAX_CANONICAL_BYTES:
-            raise size_exceeded(path, "bytes", len(constraints.canonical), MAX_CANONICAL_BYTES)
-        return constraints
+        return cls(tokens, sentence, paragraphs, emoji, level, further)
 
     @classmethod
     def restore(cls, value: JsonObject) -> Constraints | None:

@@ -366,3 +366,32 @@ def test_restore_survives_hostile_nesting() -> None:
     for _ in range(100_000):
         value = [value]
     assert Constraints.restore({"TONE": value}) is None
+
+
+@given(constraints)
+def test_salvage_gives_what_was_stored(part: Constraints) -> None:
+    """Nothing is lost of an object that is as it was stored."""
+    assert part == Constraints.salvage(orjson.loads(part.canonical))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"FORBIDDEN_TOKENS": "a", "NO_EMOJI": True}, Constraints(no_emoji=True)),
+        ({"FORBIDDEN_TOKENS": ["a"], "NO_EMOJI": 1}, Constraints(forbidden_tokens=("a",))),
+        ({"MAX_PARAGRAPHS": 0, "MAX_SENTENCE_LENGTH": 5}, Constraints(max_sentence_length=5)),
+        ({"ASSERTIVENESS_LEVEL": 0.5, "a\x00": 1}, Constraints(assertiveness_level=0.5)),
+        ({"NO_EMOJI": True, "a": "b" * 40_000}, Constraints()),
+    ],
+)
+def test_salvage_leaves_out_what_can_not_be_read(value: JsonObject, expected: Constraints) -> None:
+    """Each key is read by itself; constraints beyond their limit are none."""
+    assert expected == Constraints.salvage(value)
+
+
+def test_salvage_survives_hostile_nesting() -> None:
+    """Thousands of levels are nothing that can be read."""
+    value: JsonValue = 1
+    for _ in range(5_000):
+        value = [value]
+    assert Constraints() == Constraints.salvage({"TONE": value})
