@@ -13,7 +13,7 @@ from pecia_service.errors import (
 from pecia_service.paging import PageRequest
 from pecia_service.registry.model import Label, LabelAction, LabelEvent, Slot, TemplateRef
 from pecia_service.registry.service import Registry
-from pecia_service.registry.store.labels import REQUEST_MEMORY_MICROSECONDS
+from pecia_service.registry.store.label_move import REQUEST_MEMORY_MICROSECONDS
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import label_requests
 from sqlalchemy import func, select
@@ -69,6 +69,7 @@ class Labels:
         return [
             (event.revision, event.action.value, event.from_semver, event.to_semver)
             for event in await self.history()
+            if event.action is not None
         ]
 
 

@@ -117,10 +117,10 @@ async def test_bundles_are_listed_as_templates_are(registry: Registry, size: int
         await registry.publish_bundle(TENANT, bundle)
     pages = await gather_pages(lambda page: registry.list_bundles(TENANT, "", page), size)
     one = await registry.list_bundles(TENANT, "a", PageRequest())
-    listed = [item.bundle for page in pages for item in page]
+    listed = [item for page in pages for item in page]
     assert [
         [(bundle.bundle_id, bundle.semver, bundle.definition_hash) for bundle in chosen]
-        for chosen in (listed, [item.bundle for item in one.items])
+        for chosen in (listed, one.items)
     ] == [
         [(bundle.bundle_id, bundle.semver, bundle.definition_hash) for bundle in chosen]
         for chosen in (bundles, bundles[3:6])

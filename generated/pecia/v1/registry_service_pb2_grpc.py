@@ -145,7 +145,8 @@ class RegistryServiceServicer:
     def ListTemplates(self, request, context):
         """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
 
-        DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+        Entries are as they are stored; GetTemplate proves them. What was changed behind the service's back shows
+        here as it is now, and what of it can't be read is left empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +175,8 @@ class RegistryServiceServicer:
     def ListBundles(self, request, context):
         """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
 
-        DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+        Entries are as they are stored; GetBundle proves them. What was changed behind the service's back shows
+        here as it is now, and what of it can't be read is left empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

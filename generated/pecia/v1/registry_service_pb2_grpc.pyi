@@ -59,7 +59,8 @@ class RegistryServiceStub:
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListTemplatesRequest, _registry_service_pb2.ListTemplatesResponse]
     """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
 
-    DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+    Entries are as they are stored; GetTemplate proves them. What was changed behind the service's back shows
+    here as it is now, and what of it can't be read is left empty.
     """
     PublishBundle: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.PublishBundleRequest, _registry_service_pb2.PublishBundleResponse]
     """PublishBundle stores a bundle version for good.
@@ -76,7 +77,8 @@ class RegistryServiceStub:
     ListBundles: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListBundlesRequest, _registry_service_pb2.ListBundlesResponse]
     """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
 
-    DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+    Entries are as they are stored; GetBundle proves them. What was changed behind the service's back shows
+    here as it is now, and what of it can't be read is left empty.
     """
     DiffBundles: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DiffBundlesRequest, _registry_service_pb2.DiffBundlesResponse]
     """DiffBundles compares two bundle versions slot by slot.
@@ -138,7 +140,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListTemplates: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListTemplatesRequest, _registry_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
     """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
 
-    DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+    Entries are as they are stored; GetTemplate proves them. What was changed behind the service's back shows
+    here as it is now, and what of it can't be read is left empty.
     """
     PublishBundle: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.PublishBundleRequest, _registry_service_pb2.PublishBundleResponse]  # type: ignore[assignment]
     """PublishBundle stores a bundle version for good.
@@ -155,7 +158,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListBundles: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListBundlesRequest, _registry_service_pb2.ListBundlesResponse]  # type: ignore[assignment]
     """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
 
-    DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+    Entries are as they are stored; GetBundle proves them. What was changed behind the service's back shows
+    here as it is now, and what of it can't be read is left empty.
     """
     DiffBundles: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DiffBundlesRequest, _registry_service_pb2.DiffBundlesResponse]  # type: ignore[assignment]
     """DiffBundles compares two bundle versions slot by slot.
@@ -232,7 +236,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.ListTemplatesResponse, _abc.Awaitable[_registry_service_pb2.ListTemplatesResponse]]:
         """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
 
-        DATA_LOSS (PIECE_DAMAGED): the constraints of one were changed behind the service's back.
+        Entries are as they are stored; GetTemplate proves them. What was changed behind the service's back shows
+        here as it is now, and what of it can't be read is left empty.
         """
 
     @_abc_1.abstractmethod
@@ -267,7 +272,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.ListBundlesResponse, _abc.Awaitable[_registry_service_pb2.ListBundlesResponse]]:
         """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
 
-        DATA_LOSS (PIECE_DAMAGED): one was changed behind the service's back.
+        Entries are as they are stored; GetBundle proves them. What was changed behind the service's back shows
+        here as it is now, and what of it can't be read is left empty.
         """
 
     @_abc_1.abstractmethod

@@ -13,6 +13,7 @@ from pecia_service.errors import DataLossError
 from pecia_service.registry.model import Slot, Template
 from pecia_service.registry.store.rows import template_from_row, template_to_row
 from pecia_service.rendering.model import Receipt
+from pecia_service.storage.column_values import stored_number, stored_text
 
 Values: TypeAlias = dict[str, object]
 
@@ -74,7 +75,7 @@ class RecordReader:
 
     def read(self, row: Mapping[Any, Any]) -> AuditRecord:
         """Return the record of a row; texts that the row does not have are None."""
-        templates_json = _text(row["templates_json"])
+        templates_json = stored_text(row["templates_json"])
         uses = self._uses.get(templates_json)
         if uses is None:
             uses = self._uses[templates_json] = _uses(templates_json)
@@ -82,23 +83,23 @@ class RecordReader:
         return AuditRecord(
             self._tenant_id,
             Receipt(
-                _text(row["render_id"]),
-                _text(row["prompt_hash"]),
-                _text(row["bundle_hash"]),
-                _text(row["payload_hash"]),
-                _text(row["bundle_id"]),
-                _text(row["semver"]),
-                _text(row["renderer_version"]),
-                _text(row["adapter_version"]),
-                _number(row["created_at"]),
+                stored_text(row["render_id"]),
+                stored_text(row["prompt_hash"]),
+                stored_text(row["bundle_hash"]),
+                stored_text(row["payload_hash"]),
+                stored_text(row["bundle_id"]),
+                stored_text(row["semver"]),
+                stored_text(row["renderer_version"]),
+                stored_text(row["adapter_version"]),
+                stored_number(row["created_at"]),
             ),
             uses,
             bool(row["inline"]),
             # A changed row may hold text that UTF-8 has no form for; its hash is another one in any form.
-            None if payload is None else _text(payload).encode(errors="surrogatepass"),
-            None if prompt is None else _text(prompt),
-            None if row["redacted_at"] is None else _number(row["redacted_at"]),
-            _text(row["record_hash"]),
+            None if payload is None else stored_text(payload).encode(errors="surrogatepass"),
+            None if prompt is None else stored_text(prompt),
+            None if row["redacted_at"] is None else stored_number(row["redacted_at"]),
+            stored_text(row["record_hash"]),
         )
 
 
@@ -108,17 +109,6 @@ def row_to_piece(row: Mapping[Any, Any]) -> Template | DataLossError:
         return template_from_row({**row, "published_at": 0}).template
     except DataLossError as error:
         return error
-
-
-def _text(value: object) -> str:
-    """Return a column's text. SQLite keeps whatever type was written behind the service's back."""
-    if isinstance(value, bytes):
-        return value.decode(errors="surrogateescape")
-    return str(value)
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def _uses(templates_json: str) -> tuple[TemplateUse, ...]:

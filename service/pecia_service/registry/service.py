@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from pecia_service.errors import ErrorReason, Findings, invalid_field
 from pecia_service.ids import require_uuid
 from pecia_service.paging import Page, Pager, PageRequest, page_size
-from pecia_service.registry.identifiers import (
-    precedence_key,
-    require_identifier,
-    require_label,
-    require_semver,
-)
+from pecia_service.registry.identifiers import require_identifier, require_label, require_semver
 from pecia_service.registry.model import (
     Bundle,
+    BundleSummary,
     Label,
     LabelAction,
     LabelEvent,
@@ -30,15 +27,17 @@ from pecia_service.registry.model import (
     missing_reference,
 )
 from pecia_service.registry.model.label import LabelMove
-from pecia_service.registry.store import RegistryStore
+from pecia_service.registry.store import Listed, RegistryStore
+
+T = TypeVar("T")
 
 
 class Registry:
     """The registry of all tenants; each method takes the tenant first.
 
     `clock` gives microseconds since the epoch. Besides what it says, every method raises InvalidInputError
-    for malformed arguments, DataLossError (PIECE_DAMAGED) where it reads pieces, and UnavailableError
-    (STORAGE_UNAVAILABLE).
+    for malformed arguments, DataLossError (PIECE_DAMAGED) where it reads pieces or moves labels, and
+    UnavailableError (STORAGE_UNAVAILABLE). Lists answer what is stored, unproved.
     """
 
     def __init__(self, store: RegistryStore, clock: Callable[[], int]) -> None:
@@ -90,20 +89,18 @@ class Registry:
         _check_filter(template_id, "template_id")
         limit = page_size(page.size)
         pager = Pager("ListTemplates", tenant_id=tenant_id, template_id=template_id)
-        items = await self._pieces.list_templates(
-            tenant_id, template_id, pager.read(page.token, 3), limit + 1
-        )
-        return pager.page(
-            items, limit, lambda item: (item.template_id, precedence_key(item.semver), item.semver)
+        after = pager.read(page.token, 4)
+        return _page(
+            pager, await self._pieces.list_templates(tenant_id, template_id, after, limit + 1), limit
         )
 
-    async def list_bundles(self, tenant_id: str, bundle_id: str, page: PageRequest) -> Page[StoredBundle]:
+    async def list_bundles(self, tenant_id: str, bundle_id: str, page: PageRequest) -> Page[BundleSummary]:
         """List versions of one bundle, or of all if empty: by id, newest first."""
         _check_filter(bundle_id, "bundle_id")
         limit = page_size(page.size)
         pager = Pager("ListBundles", tenant_id=tenant_id, bundle_id=bundle_id)
-        items = await self._pieces.list_bundles(tenant_id, bundle_id, pager.read(page.token, 3), limit + 1)
-        return pager.page(items, limit, lambda item: _bundle_cursor(item.bundle))
+        after = pager.read(page.token, 4)
+        return _page(pager, await self._pieces.list_bundles(tenant_id, bundle_id, after, limit + 1), limit)
 
     async def set_label(
         self,
@@ -156,8 +153,8 @@ class Registry:
         _check_filter(bundle_id, "bundle_id")
         limit = page_size(page.size)
         pager = Pager("ListLabels", tenant_id=tenant_id, bundle_id=bundle_id)
-        items = await self._labels.list_labels(tenant_id, bundle_id, pager.read(page.token, 2), limit + 1)
-        return pager.page(items, limit, lambda item: (item.bundle_id, item.label))
+        after = pager.read(page.token, 3)
+        return _page(pager, await self._labels.list_labels(tenant_id, bundle_id, after, limit + 1), limit)
 
     async def list_label_events(
         self, tenant_id: str, bundle_id: str, label: str, page: PageRequest
@@ -168,10 +165,10 @@ class Registry:
             require_label(label, "label")
         limit = page_size(page.size)
         pager = Pager("ListLabelEvents", tenant_id=tenant_id, bundle_id=bundle_id, label=label)
-        items = await self._labels.list_events(
-            tenant_id, bundle_id, label, pager.read(page.token, 2), limit + 1
+        after = pager.read(page.token, 3)
+        return _page(
+            pager, await self._labels.list_events(tenant_id, bundle_id, label, after, limit + 1), limit
         )
-        return pager.page(items, limit, lambda item: (item.label, str(item.revision)))
 
     async def _move(
         self,
@@ -213,5 +210,6 @@ def _check_filter(identifier: str, field: str) -> None:
         require_identifier(identifier, field)
 
 
-def _bundle_cursor(bundle: Bundle) -> tuple[str, str, str]:
-    return bundle.bundle_id, precedence_key(bundle.semver), bundle.semver
+def _page(pager: Pager, listed: Sequence[Listed[T]], limit: int) -> Page[T]:
+    page = pager.page(listed, limit, lambda entry: entry.cursor)
+    return Page(tuple(entry.item for entry in page.items), page.next_token)

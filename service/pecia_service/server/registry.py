@@ -17,6 +17,7 @@ from pecia_service.server.context import Caller, Context
 from pecia_service.server.convert.checks import diff_to_proto
 from pecia_service.server.convert.pieces import (
     bundle_from_proto,
+    bundle_summary_to_proto,
     bundle_to_proto,
     constraints_to_proto,
     label_event_to_proto,
@@ -115,7 +116,7 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
             PageRequest(request.page_size, request.page_token),
         )
         return pb.ListBundlesResponse(
-            bundles=[bundle_to_proto(item.bundle, item.published_at, "") for item in page.items],
+            bundles=[bundle_summary_to_proto(item) for item in page.items],
             next_page_token=page.next_token,
         )
 

@@ -233,6 +233,7 @@ def test_summaries_are_templates_without_content() -> None:
         domain.adapter_version,
         domain.description,
         domain.content_hash,
+        domain.constraints_hash,
         domain.definition_hash,
         domain.content_bytes,
         START,

@@ -9,7 +9,13 @@ from pecia_service.registry.model.missing import (
     missing_reference,
     template_not_found,
 )
-from pecia_service.registry.model.stored import Published, StoredBundle, StoredTemplate, TemplateSummary
+from pecia_service.registry.model.stored import (
+    BundleSummary,
+    Published,
+    StoredBundle,
+    StoredTemplate,
+    TemplateSummary,
+)
 from pecia_service.registry.model.template import (
     DamagedTemplateError,
     Template,
@@ -19,6 +25,7 @@ from pecia_service.registry.model.template import (
 
 __all__ = [
     "Bundle",
+    "BundleSummary",
     "DamagedTemplateError",
     "Label",
     "LabelAction",

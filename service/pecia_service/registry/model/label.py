@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from pecia_service.canonical import canonical_json, sha256_hex
-from pecia_service.errors import AbortedError, Error, ErrorReason, PreconditionError
+from pecia_service.errors import AbortedError, DataLossError, Error, ErrorReason, PreconditionError
 
 
 class LabelAction(enum.Enum):
@@ -21,7 +21,8 @@ class LabelAction(enum.Enum):
 class Label:
     """A name that points from a bundle to one exact version.
 
-    `etag` is opaque and changes each time the label moves. `updated_at` is in microseconds since the epoch.
+    `etag` is opaque and changes each time the label moves; it is empty where the stored label has no place in
+    a history. `updated_at` is in microseconds since the epoch.
     """
 
     bundle_id: str
@@ -36,13 +37,14 @@ class Label:
 class LabelEvent:
     """One entry of a label's history; versions are empty where the label did not exist.
 
-    `revision` counts from 1 for each label. `occurred_at` is in microseconds since the epoch.
+    `revision` counts from 1 for each label. `action` is None where what is stored is none. `occurred_at` is
+    in microseconds since the epoch.
     """
 
     bundle_id: str
     label: str
     revision: int
-    action: LabelAction
+    action: LabelAction | None
     from_semver: str
     to_semver: str
     actor: str
@@ -107,4 +109,14 @@ def history_exhausted(bundle_id: str, label: str) -> Error:
         ErrorReason.LABEL_HISTORY_EXHAUSTED,
         f"label {label} of bundle {bundle_id} has no version before the current one; set it instead",
         metadata={"bundle_id": bundle_id, "label": label},
+    )
+
+
+def damaged_label(bundle_id: str, label: str) -> DataLossError:
+    """Make the error for a label that can't be moved because its rows were changed."""
+    return DataLossError(
+        ErrorReason.PIECE_DAMAGED,
+        f"the stored history of label {label} of bundle {bundle_id} is not what its moves left; "
+        "restore it from a backup, or use another label",
+        metadata={"piece": "label", "part": "history", "id": bundle_id, "label": label},
     )

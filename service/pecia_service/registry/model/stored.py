@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model.bundle import Bundle
-from pecia_service.registry.model.common import Role
+from pecia_service.registry.model.common import Role, Slot, TemplateRef
 from pecia_service.registry.model.template import Template
 
 T = TypeVar("T")
@@ -33,25 +34,34 @@ class StoredBundle:
 class TemplateSummary:
     """A published template without its content, as lists show it.
 
-    The constraints are proved, the rest is what is stored: proving it takes the content. `published_at` is in
-    microseconds since the epoch.
+    All of it is what is stored, and nothing is proved: what can't be read is empty, and `role` None. Texts
+    may hold lone surrogates. `published_at` is in microseconds since the epoch.
     """
 
     template_id: str
     semver: str
-    role: Role
+    role: Role | None
     constraints: Constraints
     adapter_version: str
     description: str
     content_hash: str
+    constraints_hash: str
     definition_hash: str
     content_bytes: int
     published_at: int
 
-    @property
-    def constraints_hash(self) -> str:
-        """SHA-256 of the constraints' canonical form."""
-        return self.constraints.constraints_hash
+
+@dataclass(frozen=True, slots=True)
+class BundleSummary:
+    """A published bundle as lists show it: what is stored, and unproved, as in a TemplateSummary."""
+
+    bundle_id: str
+    semver: str
+    slots: Mapping[Slot, TemplateRef]
+    tags: tuple[str, ...]
+    description: str
+    definition_hash: str
+    published_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pecia_service.registry.store.labels import LabelStore
 from pecia_service.registry.store.pieces import PieceStore
+from pecia_service.registry.store.places import Listed
 from pecia_service.storage.engine import Database
 
 
@@ -15,4 +16,4 @@ class RegistryStore:
         self.labels = LabelStore(database)
 
 
-__all__ = ["LabelStore", "PieceStore", "RegistryStore"]
+__all__ = ["LabelStore", "Listed", "PieceStore", "RegistryStore"]

@@ -13,6 +13,7 @@ from pecia_service.errors import AlreadyExistsError, ErrorReason
 from pecia_service.paging import Cursor
 from pecia_service.registry.model import (
     Bundle,
+    BundleSummary,
     Published,
     StoredBundle,
     StoredTemplate,
@@ -23,20 +24,21 @@ from pecia_service.registry.model import (
     label_not_found,
     template_not_found,
 )
+from pecia_service.registry.store.places import Key, Listed, Place
 from pecia_service.registry.store.rows import (
     bundle_from_row,
+    bundle_summary_from_row,
     bundle_to_row,
     template_from_row,
     template_summary_from_row,
     template_to_row,
 )
+from pecia_service.storage.column_values import stored_number, stored_text
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import bundles, labels, templates
 from pecia_service.storage.upsert import insert_if_absent
 
-_SUMMARY_COLUMNS = [
-    column for column in templates.columns if column.name not in ("tenant_id", "precedence", "content")
-]
+_SUMMARY_COLUMNS = [column for column in templates.columns if column.name not in ("tenant_id", "content")]
 
 # Lists of references are padded to a multiple of this, so that few distinct statements are prepared.
 _REFERENCES_STEP = 4
@@ -46,7 +48,7 @@ class PieceStore:
     """Templates and bundles in the database.
 
     Each method raises UnavailableError (STORAGE_UNAVAILABLE), and where it reads pieces DataLossError
-    (PIECE_DAMAGED). Reads are one statement each.
+    (PIECE_DAMAGED); lists read no pieces but summaries, which nothing proves. Reads are one statement each.
     """
 
     def __init__(self, database: Database) -> None:
@@ -75,10 +77,10 @@ class PieceStore:
                     "template",
                     ErrorReason.TEMPLATE_ALREADY_EXISTS,
                     {"template_id": template.template_id, "semver": template.semver},
-                    stored.definition_hash,
+                    stored_text(stored.definition_hash),
                     template.definition_hash,
                 )
-            return Published(template, stored.published_at, created=False)
+            return Published(template, stored_number(stored.published_at), created=False)
 
         return await self._database.write(work)
 
@@ -108,11 +110,11 @@ class PieceStore:
                     "bundle",
                     ErrorReason.BUNDLE_ALREADY_EXISTS,
                     {"bundle_id": bundle.bundle_id, "semver": bundle.semver},
-                    stored.definition_hash,
+                    stored_text(stored.definition_hash),
                     bundle.definition_hash,
                 )
-            piece = replace(bundle, stored_bundle_hash=stored.bundle_hash)
-            return Published(piece, stored.published_at, created=False)
+            piece = replace(bundle, stored_bundle_hash=stored_text(stored.bundle_hash))
+            return Published(piece, stored_number(stored.published_at), created=False)
 
         return await self._database.write(work)
 
@@ -171,24 +173,38 @@ class PieceStore:
             raise label_not_found(bundle_id, label)
         row = rows[0]._mapping
         if row["semver"] is None:
-            raise bundle_not_found(bundle_id, row["labelled_semver"])
+            raise bundle_not_found(bundle_id, stored_text(row["labelled_semver"]))
         return bundle_from_row(row)
 
     async def list_templates(
         self, tenant_id: str, template_id: str, after: Cursor | None, limit: int
-    ) -> list[TemplateSummary]:
-        """Return up to `limit` templates that follow `after` (id, precedence, version); all ids if empty."""
-        statement = _listed(select(*_SUMMARY_COLUMNS), templates.c.template_id, tenant_id, template_id)
-        statement = _paged(statement, templates.c.template_id, after).limit(limit)
-        return [template_summary_from_row(row._mapping) for row in await self._database.fetch(statement)]
+    ) -> list[Listed[TemplateSummary]]:
+        """Return up to `limit` templates that follow `after`; all ids if `template_id` is empty.
+
+        Raises InvalidInputError (PAGE_TOKEN_INVALID) for an `after` that is not one.
+        """
+        place = Place.read(after)
+        statement = _listed(
+            select(*_SUMMARY_COLUMNS), templates.c.template_id, tenant_id, template_id, place.key
+        )
+        rows = await self._database.fetch(place.page(statement, limit))
+        return place.listed(
+            rows, {"template_id": str, "precedence": str, "semver": str}, template_summary_from_row
+        )
 
     async def list_bundles(
         self, tenant_id: str, bundle_id: str, after: Cursor | None, limit: int
-    ) -> list[StoredBundle]:
-        """Return up to `limit` bundles that follow `after` (id, precedence, version); all ids if empty."""
-        statement = _listed(select(bundles), bundles.c.bundle_id, tenant_id, bundle_id)
-        statement = _paged(statement, bundles.c.bundle_id, after).limit(limit)
-        return [bundle_from_row(row._mapping) for row in await self._database.fetch(statement)]
+    ) -> list[Listed[BundleSummary]]:
+        """Return up to `limit` bundles that follow `after`; all ids if `bundle_id` is empty.
+
+        Raises InvalidInputError (PAGE_TOKEN_INVALID) for an `after` that is not one.
+        """
+        place = Place.read(after)
+        statement = _listed(select(bundles), bundles.c.bundle_id, tenant_id, bundle_id, place.key)
+        rows = await self._database.fetch(place.page(statement, limit))
+        return place.listed(
+            rows, {"bundle_id": str, "precedence": str, "semver": str}, bundle_summary_from_row
+        )
 
 
 def _template_key(tenant_id: str, template_id: str, semver: str) -> ColumnElement[bool]:
@@ -205,30 +221,29 @@ def _bundle_key(tenant_id: str, bundle_id: str, semver: str) -> ColumnElement[bo
     )
 
 
-def _listed(statement: Select[Any], id_column: Column[Any], tenant_id: str, identifier: str) -> Select[Any]:
-    """Order a tenant's versions by id, newest first, then by version where only build metadata differs."""
+def _listed(
+    statement: Select[Any], id_column: Column[Any], tenant_id: str, identifier: str, after: Key | None
+) -> Select[Any]:
+    """Order a tenant's versions by id, newest first, then by version where only build metadata differs.
+
+    Leave out what comes up to a key (id, precedence, version).
+    """
     table = id_column.table
     statement = statement.where(table.c.tenant_id == tenant_id)
     if identifier:
         statement = statement.where(id_column == identifier)
+    if after is not None:
+        last_id, last_precedence, last_semver = after
+        statement = statement.where(
+            # Implied by the rest, but this is what an index can begin from.
+            id_column >= last_id,
+            or_(
+                id_column > last_id,
+                table.c.precedence < last_precedence,
+                and_(table.c.precedence == last_precedence, table.c.semver > last_semver),
+            ),
+        )
     return statement.order_by(id_column, table.c.precedence.desc(), table.c.semver)
-
-
-def _paged(statement: Select[Any], id_column: Column[Any], after: Cursor | None) -> Select[Any]:
-    """Leave out what comes up to a cursor (id, precedence, version)."""
-    if after is None:
-        return statement
-    table = id_column.table
-    last_id, last_precedence, last_semver = after
-    return statement.where(
-        # Implied by the rest, but this is what an index can begin from.
-        id_column >= last_id,
-        or_(
-            id_column > last_id,
-            table.c.precedence < last_precedence,
-            and_(table.c.precedence == last_precedence, table.c.semver > last_semver),
-        ),
-    )
 
 
 def _already_exists(

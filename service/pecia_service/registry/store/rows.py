@@ -13,6 +13,7 @@ from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.identifiers import precedence_key
 from pecia_service.registry.model import (
     Bundle,
+    BundleSummary,
     Role,
     Slot,
     StoredBundle,
@@ -23,6 +24,7 @@ from pecia_service.registry.model import (
     damaged_bundle,
     damaged_template,
 )
+from pecia_service.storage.column_values import stored_number, stored_text
 
 RowValues: TypeAlias = Mapping[Any, Any]
 
@@ -68,30 +70,23 @@ def template_from_row(row: RowValues) -> StoredTemplate:
         constraints_hash=row["constraints_hash"],
         definition_hash=row["definition_hash"],
     )
-    return StoredTemplate(template, row["published_at"])
+    return StoredTemplate(template, stored_number(row["published_at"]))
 
 
 def template_summary_from_row(row: RowValues) -> TemplateSummary:
-    """Make a summary of a template's columns without its content; raises DataLossError (PIECE_DAMAGED)."""
-    ref = TemplateRef(row["template_id"], row["semver"])
-    constraints = Constraints.restore(_constraints(row, ref))
-    if constraints is None:
-        raise damaged_template(ref, "constraints")
-    try:
-        role = Role(row["role"])
-    except ValueError:
-        raise damaged_template(ref, "definition") from None
+    """Make a summary of a template's columns without its content, whatever they hold."""
     return TemplateSummary(
-        template_id=ref.template_id,
-        semver=ref.semver,
-        role=role,
-        constraints=constraints,
-        adapter_version=row["adapter_version"],
-        description=row["description"],
-        content_hash=row["content_hash"],
-        definition_hash=row["definition_hash"],
-        content_bytes=row["content_bytes"],
-        published_at=row["published_at"],
+        template_id=stored_text(row["template_id"]),
+        semver=stored_text(row["semver"]),
+        role=next((role for role in Role if role.value == row["role"]), None),
+        constraints=_readable_constraints(row["constraints_json"]),
+        adapter_version=stored_text(row["adapter_version"]),
+        description=stored_text(row["description"]),
+        content_hash=stored_text(row["content_hash"]),
+        constraints_hash=stored_text(row["constraints_hash"]),
+        definition_hash=stored_text(row["definition_hash"]),
+        content_bytes=stored_number(row["content_bytes"]),
+        published_at=stored_number(row["published_at"]),
     )
 
 
@@ -130,7 +125,23 @@ def bundle_from_row(row: RowValues) -> StoredBundle:
         definition_hash=row["definition_hash"],
         bundle_hash=row["bundle_hash"],
     )
-    return StoredBundle(bundle, row["published_at"])
+    return StoredBundle(bundle, stored_number(row["published_at"]))
+
+
+def bundle_summary_from_row(row: RowValues) -> BundleSummary:
+    """Make a summary of a bundle's columns, whatever they hold."""
+    return BundleSummary(
+        bundle_id=stored_text(row["bundle_id"]),
+        semver=stored_text(row["semver"]),
+        slots={
+            slot: TemplateRef(stored_text(row[f"{slot.value}_id"]), stored_text(row[f"{slot.value}_semver"]))
+            for slot in Slot
+        },
+        tags=tuple(_parse_tags(row["tags_json"]) or ()),
+        description=stored_text(row["description"]),
+        definition_hash=stored_text(row["definition_hash"]),
+        published_at=stored_number(row["published_at"]),
+    )
 
 
 def _all_text(row: RowValues, columns: Iterable[str]) -> bool:
@@ -152,17 +163,28 @@ def _constraints(row: RowValues, ref: TemplateRef) -> JsonObject:
     return value
 
 
-def _tags(stored: object, damage: DataLossError) -> list[str]:
-    if not isinstance(stored, str):
-        raise damage
+def _readable_constraints(stored: object) -> Constraints:
     try:
-        tags: list[str] = orjson.loads(stored)
+        value = orjson.loads(stored_text(stored))
     except orjson.JSONDecodeError:
-        raise damage from None
-    is_list = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
-    if not is_list or canonical_json(tags).decode() != stored:
+        return Constraints()
+    return Constraints.salvage(value) if isinstance(value, dict) else Constraints()
+
+
+def _tags(stored: object, damage: DataLossError) -> list[str]:
+    tags = _parse_tags(stored)
+    if tags is None or canonical_json(tags).decode() != stored:
         raise damage
     return tags
+
+
+def _parse_tags(stored: object) -> list[str] | None:
+    """Return the list of texts whose JSON form is stored, None if it is no such thing."""
+    try:
+        tags: list[str] = orjson.loads(stored_text(stored))
+    except orjson.JSONDecodeError:
+        return None
+    return tags if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags) else None
 
 
 def _hash(stored: str) -> str:

@@ -12,6 +12,7 @@ from pecia_service.errors import ErrorReason, Findings, invalid_field, size_exce
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model import (
     Bundle,
+    BundleSummary,
     Label,
     LabelAction,
     LabelEvent,
@@ -26,6 +27,7 @@ from pecia_service.rendering.payload import Payload
 from pecia_service.server.convert.structs import (
     json_to_struct,
     struct_to_json,
+    to_text,
     to_timestamp,
     unknown_field_numbers,
 )
@@ -49,6 +51,8 @@ _ACTION_TO_PROTO: Final = {
 }
 MAX_PAYLOAD_MESSAGE_BYTES: Final = 1_048_576
 MAX_CONSTRAINTS_MESSAGE_BYTES: Final = 262_144
+
+_MAX_INT32: Final = 2**31 - 1
 
 _MAX_LISTED: Final = 24
 """How many field numbers an error lists: of the greatest, as many as a status has room for."""
@@ -158,8 +162,8 @@ def template_ref_from_proto(message: template_pb2.TemplateRef, field: str) -> Te
 
 
 def template_ref_to_proto(ref: TemplateRef) -> template_pb2.TemplateRef:
-    """Write a reference."""
-    return template_pb2.TemplateRef(template_id=ref.template_id, semver=ref.semver)
+    """Write a reference, also one that was read from a damaged row."""
+    return template_pb2.TemplateRef(template_id=to_text(ref.template_id), semver=to_text(ref.semver))
 
 
 def template_to_proto(template: Template, published_at: int) -> template_pb2.Template:
@@ -183,21 +187,21 @@ def template_to_proto(template: Template, published_at: int) -> template_pb2.Tem
 
 
 def template_summary_to_proto(summary: TemplateSummary) -> template_pb2.Template:
-    """Write a published template without its content."""
+    """Write a published template without its content, whatever of it was damaged."""
     return template_pb2.Template(
         definition=template_pb2.TemplateDefinition(
-            template_id=summary.template_id,
-            semver=summary.semver,
-            role=ROLE_TO_PROTO[summary.role],
+            template_id=to_text(summary.template_id),
+            semver=to_text(summary.semver),
+            role=template_pb2.ROLE_UNSPECIFIED if summary.role is None else ROLE_TO_PROTO[summary.role],
             constraints=constraints_to_proto(summary.constraints),
-            adapter_version=summary.adapter_version,
-            description=summary.description,
+            adapter_version=to_text(summary.adapter_version),
+            description=to_text(summary.description),
         ),
-        content_hash=summary.content_hash,
-        constraints_hash=summary.constraints.constraints_hash,
-        definition_hash=summary.definition_hash,
+        content_hash=to_text(summary.content_hash),
+        constraints_hash=to_text(summary.constraints_hash),
+        definition_hash=to_text(summary.definition_hash),
         published_at=to_timestamp(summary.published_at),
-        content_bytes=summary.content_bytes,
+        content_bytes=max(0, min(summary.content_bytes, _MAX_INT32)),
     )
 
 
@@ -219,26 +223,35 @@ def bundle_from_proto(message: bundle_pb2.BundleDefinition, field: str) -> Bundl
     )
 
 
-def bundle_definition_to_proto(bundle: Bundle) -> bundle_pb2.BundleDefinition:
-    """Write a bundle's definition."""
+def bundle_definition_to_proto(bundle: Bundle | BundleSummary) -> bundle_pb2.BundleDefinition:
+    """Write a bundle's definition, whatever of a summary was damaged."""
     return bundle_pb2.BundleDefinition(
-        bundle_id=bundle.bundle_id,
-        semver=bundle.semver,
+        bundle_id=to_text(bundle.bundle_id),
+        semver=to_text(bundle.semver),
         slots=bundle_pb2.BundleSlots(
             **{slot.value: template_ref_to_proto(ref) for slot, ref in bundle.slots.items()}
         ),
         tags=bundle.tags,
-        description=bundle.description,
+        description=to_text(bundle.description),
     )
 
 
 def bundle_to_proto(bundle: Bundle, published_at: int, bundle_hash: str) -> bundle_pb2.Bundle:
-    """Write a published bundle; lists leave `bundle_hash` empty."""
+    """Write a published bundle."""
     return bundle_pb2.Bundle(
         definition=bundle_definition_to_proto(bundle),
-        bundle_hash=bundle_hash,
+        bundle_hash=to_text(bundle_hash),
         definition_hash=bundle.definition_hash,
         published_at=to_timestamp(published_at),
+    )
+
+
+def bundle_summary_to_proto(summary: BundleSummary) -> bundle_pb2.Bundle:
+    """Write a published bundle without its `bundle_hash`, whatever of it was damaged."""
+    return bundle_pb2.Bundle(
+        definition=bundle_definition_to_proto(summary),
+        definition_hash=to_text(summary.definition_hash),
+        published_at=to_timestamp(summary.published_at),
     )
 
 
@@ -267,26 +280,26 @@ def payload_path_to_proto(path: PayloadPath) -> bundle_pb2.PayloadPath:
 
 
 def label_to_proto(label: Label) -> label_pb2.Label:
-    """Write a label."""
+    """Write a label, whatever of it was damaged."""
     return label_pb2.Label(
-        bundle_id=label.bundle_id,
-        label=label.label,
-        semver=label.semver,
+        bundle_id=to_text(label.bundle_id),
+        label=to_text(label.label),
+        semver=to_text(label.semver),
         etag=label.etag,
         updated_at=to_timestamp(label.updated_at),
-        updated_by=label.updated_by,
+        updated_by=to_text(label.updated_by),
     )
 
 
 def label_event_to_proto(event: LabelEvent) -> label_pb2.LabelEvent:
-    """Write an entry of a label's history."""
+    """Write an entry of a label's history, whatever of it was damaged."""
     return label_pb2.LabelEvent(
-        bundle_id=event.bundle_id,
-        label=event.label,
+        bundle_id=to_text(event.bundle_id),
+        label=to_text(event.label),
         revision=event.revision,
-        action=_ACTION_TO_PROTO[event.action],
-        from_semver=event.from_semver,
-        to_semver=event.to_semver,
-        actor=event.actor,
+        action=label_pb2.LABEL_ACTION_UNSPECIFIED if event.action is None else _ACTION_TO_PROTO[event.action],
+        from_semver=to_text(event.from_semver),
+        to_semver=to_text(event.to_semver),
+        actor=to_text(event.actor),
         occurred_at=to_timestamp(event.occurred_at),
     )
