@@ -96,7 +96,7 @@ async def test_a_read_is_repeated_when_its_connection_breaks(counters: Database)
 @pytest.fixture
 def own_server() -> Iterator[PostgresServer]:
     """Give a PostgreSQL server that the test may stop."""
-    server = PostgresServer.create()
+    server = PostgresServer.create(durable=True)
     try:
         server.launch()
         yield server

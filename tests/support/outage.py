@@ -11,7 +11,7 @@ from support.postgres import PostgresServer
 @asynccontextmanager
 async def private_postgres() -> AsyncIterator[tuple[PostgresServer, str]]:
     """Start a server, and give it with the URL of a migrated database."""
-    server = PostgresServer.create()
+    server = PostgresServer.create(durable=True)
     try:
         await server.start()
         url = await server.create_database()
