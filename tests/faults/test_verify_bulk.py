@@ -1,11 +1,12 @@
-"""One bad record among 100,000 is found, in memory that does not grow."""
+"""One bad record among very many is found over a channel, in memory that does not grow."""
+
+from dataclasses import dataclass, field
 
 import psutil  # type: ignore[import-untyped] # its stubs are a package that nothing else here needs
 import pytest
-from pecia_service.audit.comparison import ReplayCause, ReplayResult
-from pecia_service.audit.filter import AuditFilter
+from pecia.v1 import prompt_service_pb2 as pb
+from pecia.v1 import replay_pb2
 from pecia_service.audit.record import AuditRecord, make_record
-from pecia_service.audit.service import VerifyProgress, VerifySummary
 from pecia_service.audit.store import AuditStore
 from pecia_service.registry.service import Registry
 from pecia_service.registry.store import RegistryStore
@@ -13,39 +14,40 @@ from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import audit_records
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from support.audit import TENANT, make_audit, make_payload, make_pieces, make_receipt, publish_pieces, render
+from support.audit import TENANT, make_payload, make_pieces, make_receipt, publish_pieces, render
+from support.server import LiveServer, live_server
 
-RECORDS = 100_000
-BAD = 61_803
 BATCH = 5_000
+PAYLOADS = 50
 
-# What a few pages of records can weigh, and far less than the 60 MB that all of them would.
+# What a few pages of records can weigh, and far less than the 60 MB that 100,000 of them would.
 NOISE_BYTES = 4 * 1024 * 1024
 
 
-async def fill(database: Database) -> None:
+async def fill(database: Database, count: int) -> None:
     """Publish the pieces, and keep records of 50 payloads in turn."""
     pieces = make_pieces()
     await publish_pieces(Registry(RegistryStore(database), lambda: 0), pieces)
-    payloads = [make_payload(f"Task {number}.", number=number) for number in range(50)]
+    payloads = [make_payload(f"Task {number}.", number=number) for number in range(PAYLOADS)]
     rendered = [(render(pieces, payload), payload) for payload in payloads]
 
     def record(number: int) -> AuditRecord:
-        result, payload = rendered[number % len(rendered)]
+        result, payload = rendered[number % PAYLOADS]
         receipt = make_receipt(result, number)
         return make_record(
             TENANT, receipt, result, payload, inline=False, keep_prompt=True, keep_payload=True
         )
 
     store = AuditStore(database)
-    for start in range(0, RECORDS, BATCH):
+    for start in range(0, count, BATCH):
         await store.insert_many([record(number) for number in range(start, start + BATCH)])
 
 
-async def damage(database: Database) -> str:
+async def damage(database: Database, number: int) -> str:
     """Change one byte of one stored prompt; return its render id."""
-    result = render(make_pieces(), make_payload(f"Task {BAD % 50}.", number=BAD % 50))
-    render_id = make_receipt(result, BAD).render_id
+    kind = number % PAYLOADS
+    result = render(make_pieces(), make_payload(f"Task {kind}.", number=kind))
+    render_id = make_receipt(result, number).render_id
 
     async def work(connection: AsyncConnection) -> None:
         changed = func.replace(audit_records.c.prompt, "Juna", "Jana")
@@ -57,31 +59,54 @@ async def damage(database: Database) -> str:
     return render_id
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"])
-async def test_one_bad_record_among_many_is_found_in_constant_memory(database: Database) -> None:
-    """Exactly one finding; after the first fifth of the run memory stays where it is."""
-    await fill(database)
-    bad = await damage(database)
-    found: list[ReplayResult] = []
-    progress: list[int] = []
-    resident: list[int] = []
-    summary: VerifySummary | None = None
+@dataclass
+class Verified:
+    """What a verification streamed, and how much memory was in use at each of its progress reports."""
+
+    damaged: str
+    findings: list[tuple[str, list[replay_pb2.ReplayCause]]] = field(default_factory=list)
+    progress: list[tuple[int, int]] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+    summary: replay_pb2.VerifySummary | None = None
+
+
+async def verify(url: str, count: int, bad: int) -> Verified:
+    """Verify many records of which one is damaged; server and client are this process."""
     process = psutil.Process()
-    async for event in make_audit(database).verify(TENANT, AuditFilter()):
-        match event:
-            case VerifyProgress():
-                progress.append(event.checked)
-                resident.append(process.memory_info().rss)
-            case ReplayResult():
-                found.append(event)
-            case VerifySummary():
-                summary = event
-    [finding] = found
-    assert (finding.render_id, [each.cause for each in finding.findings]) == (
-        bad,
-        [ReplayCause.RECORD_DAMAGED],
-    )
-    assert summary == VerifySummary(checked=RECORDS, matched=RECORDS - 1, mismatched=1)
-    assert progress == list(range(0, RECORDS + 1, 1_000))
-    fifth = len(resident) // 5
-    assert max(resident[-fifth:]) - max(resident[:fifth]) < NOISE_BYTES
+    async with live_server(url) as server:
+        await fill(server.application.database, count)
+        verified = Verified(await damage(server.application.database, bad))
+        async for event in server.prompts.VerifyAudit(pb.VerifyAuditRequest()):
+            assert verified.summary is None
+            match event.WhichOneof("event"):
+                case "progress":
+                    verified.progress.append((event.progress.checked, event.progress.total))
+                    verified.resident.append(process.memory_info().rss)
+                case "finding":
+                    causes = [finding.cause for finding in event.finding.findings]
+                    verified.findings.append((event.finding.render_id, causes))
+                case "summary":
+                    verified.summary = event.summary
+    return verified
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+async def test_one_bad_record_among_very_many_is_found_in_constant_memory(migrated_database_url: str) -> None:
+    """Exactly one finding among 100,000; after the first fifth of the run memory stays where it is."""
+    verified = await verify(migrated_database_url, 100_000, 61_803)
+
+    assert [(verified.damaged, [replay_pb2.REPLAY_CAUSE_RECORD_DAMAGED])] == verified.findings
+    assert replay_pb2.VerifySummary(checked=100_000, matched=99_999, mismatched=1) == verified.summary
+    assert [(checked, 100_000) for checked in range(0, 100_001, 1_000)] == verified.progress
+    fifth = len(verified.resident) // 5
+    assert max(verified.resident[-fifth:]) - max(verified.resident[:fifth]) < NOISE_BYTES
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+async def test_one_bad_record_among_many_is_found_on_postgresql(migrated_database_url: str) -> None:
+    """Exactly one finding among 5,000."""
+    verified = await verify(migrated_database_url, 5_000, 3_090)
+
+    assert [(verified.damaged, [replay_pb2.REPLAY_CAUSE_RECORD_DAMAGED])] == verified.findings
+    assert replay_pb2.VerifySummary(checked=5_000, matched=4_999, mismatched=1) == verified.summary
+    assert [(checked, 5_000) for checked in range(0, 5_001, 1_000)] == verified.progress
