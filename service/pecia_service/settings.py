@@ -132,7 +132,7 @@ SETTINGS: Final = (
     Setting(
         "database_statement_timeout",
         "30",
-        "Seconds that one SQL statement may take.",
+        "Seconds that one SQL statement may take; on SQLite, that it may wait for another process.",
         _seconds(0.1, 3600),
     ),
     Setting(
@@ -289,7 +289,14 @@ class Settings:
             except ValueError as error:
                 where = setting.flag if flag is not None else setting.env
                 raise SettingsError(f"{where} {error}") from None
-        return cls(**values)  # type: ignore[arg-type]  # the table and the fields agree: a test compares them
+        settings = cls(**values)  # type: ignore[arg-type]  # the table and the fields agree: a test compares them
+        room = 2 * settings.max_prompt_bytes + MEBIBYTE
+        if settings.max_response_bytes < room:
+            raise SettingsError(
+                f"PECIA_MAX_RESPONSE_BYTES must be at least {room}: "
+                "an answer has the prompt whole and in parts, and PECIA_MAX_PROMPT_BYTES allows so much"
+            )
+        return settings
 
 
 CLIENT_VARIABLES: Final = frozenset({"PECIA_TARGET"})

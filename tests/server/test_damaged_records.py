@@ -6,8 +6,8 @@ import pytest
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import replay_pb2
 from sqlalchemy import text
-from support.wire import payload, publish, version_ref
 from support.server import LiveServer, live_server
+from support.wire import payload, publish, version_ref
 
 
 @pytest.fixture
