@@ -15,7 +15,7 @@ from pecia_service.storage.tables import audit_records
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from support.audit import TENANT, make_payload, make_pieces, make_receipt, publish_pieces, render
-from support.server import LiveServer, live_server
+from support.server import live_server
 
 BATCH = 5_000
 PAYLOADS = 50
