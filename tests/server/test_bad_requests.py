@@ -25,7 +25,7 @@ def render(**fields: Any) -> pb.RenderRequest:
 
 
 TWICE = bundle_pb2.InlineBundle(
-    bundle=bundle(), templates=[*inline_bundle().templates, inline_bundle().templates[0]]
+    bundle=bundle(), templates=[*inline_bundle().templates[:3], inline_bundle().templates[0]]
 )
 NAMELESS = bundle_pb2.BundleRef(bundle_id="companion")
 INLINE_FIELDS = ("bundle_id", "semver", *(f"slots.{slot}" for slot in SLOTS))
@@ -57,7 +57,7 @@ CASES: dict[str, tuple[str, Message, str, list[str]]] = {
         "Render",
         render(inline_bundle=TWICE),
         "FIELD_INVALID",
-        ["inline_bundle.templates[4]"],
+        ["inline_bundle.templates[3]"],
     ),
     "render an inline template of bad syntax": (
         "Render",

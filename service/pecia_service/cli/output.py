@@ -73,6 +73,7 @@ class Output:
             stream.buffer.write(text.encode())
             stream.buffer.flush()
         except BrokenPipeError:
+            discard_stdout()
             raise
         except OSError as error:
             discard_stdout()
