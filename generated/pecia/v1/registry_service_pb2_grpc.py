@@ -195,6 +195,7 @@ class RegistryServiceServicer:
         """SetLabel creates a label or moves it; setting it to where it points already changes nothing.
 
         NOT_FOUND (BUNDLE_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+        DATA_LOSS (PIECE_DAMAGED): the history of the label was changed behind the service's back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,7 +208,7 @@ class RegistryServiceServicer:
         the version it found. A deleted label starts anew.
 
         NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (LABEL_HISTORY_EXHAUSTED);
-        ALREADY_EXISTS (REQUEST_ID_REUSED).
+        ALREADY_EXISTS (REQUEST_ID_REUSED); DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,6 +218,7 @@ class RegistryServiceServicer:
         """DeleteLabel removes a label; its history stays.
 
         NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+        DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

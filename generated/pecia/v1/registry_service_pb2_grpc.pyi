@@ -89,6 +89,7 @@ class RegistryServiceStub:
     """SetLabel creates a label or moves it; setting it to where it points already changes nothing.
 
     NOT_FOUND (BUNDLE_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+    DATA_LOSS (PIECE_DAMAGED): the history of the label was changed behind the service's back.
     """
     RollBackLabel: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackLabelRequest, _registry_service_pb2.RollBackLabelResponse]
     """RollBackLabel moves a label to the version before its current entry; repeated, it walks further back.
@@ -97,12 +98,13 @@ class RegistryServiceStub:
     the version it found. A deleted label starts anew.
 
     NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (LABEL_HISTORY_EXHAUSTED);
-    ALREADY_EXISTS (REQUEST_ID_REUSED).
+    ALREADY_EXISTS (REQUEST_ID_REUSED); DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
     """
     DeleteLabel: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteLabelRequest, _registry_service_pb2.DeleteLabelResponse]
     """DeleteLabel removes a label; its history stays.
 
     NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+    DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
     """
     ListLabels: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListLabelsRequest, _registry_service_pb2.ListLabelsResponse]
     """ListLabels lists labels by bundle id, then by label (byte order)."""
@@ -170,6 +172,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """SetLabel creates a label or moves it; setting it to where it points already changes nothing.
 
     NOT_FOUND (BUNDLE_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+    DATA_LOSS (PIECE_DAMAGED): the history of the label was changed behind the service's back.
     """
     RollBackLabel: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RollBackLabelRequest, _registry_service_pb2.RollBackLabelResponse]  # type: ignore[assignment]
     """RollBackLabel moves a label to the version before its current entry; repeated, it walks further back.
@@ -178,12 +181,13 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     the version it found. A deleted label starts anew.
 
     NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (LABEL_HISTORY_EXHAUSTED);
-    ALREADY_EXISTS (REQUEST_ID_REUSED).
+    ALREADY_EXISTS (REQUEST_ID_REUSED); DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
     """
     DeleteLabel: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteLabelRequest, _registry_service_pb2.DeleteLabelResponse]  # type: ignore[assignment]
     """DeleteLabel removes a label; its history stays.
 
     NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+    DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
     """
     ListLabels: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListLabelsRequest, _registry_service_pb2.ListLabelsResponse]  # type: ignore[assignment]
     """ListLabels lists labels by bundle id, then by label (byte order)."""
@@ -296,6 +300,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """SetLabel creates a label or moves it; setting it to where it points already changes nothing.
 
         NOT_FOUND (BUNDLE_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+        DATA_LOSS (PIECE_DAMAGED): the history of the label was changed behind the service's back.
         """
 
     @_abc_1.abstractmethod
@@ -310,7 +315,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         the version it found. A deleted label starts anew.
 
         NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (LABEL_HISTORY_EXHAUSTED);
-        ALREADY_EXISTS (REQUEST_ID_REUSED).
+        ALREADY_EXISTS (REQUEST_ID_REUSED); DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
         """
 
     @_abc_1.abstractmethod
@@ -322,6 +327,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """DeleteLabel removes a label; its history stays.
 
         NOT_FOUND (LABEL_NOT_FOUND); ABORTED (ETAG_MISMATCH); ALREADY_EXISTS (REQUEST_ID_REUSED).
+        DATA_LOSS (PIECE_DAMAGED): as for SetLabel.
         """
 
     @_abc_1.abstractmethod
