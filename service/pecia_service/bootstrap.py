@@ -51,7 +51,6 @@ V = TypeVar("V")
 
 _TENANTS_AT_HAND = 1024
 _CHECKERS_AT_HAND = 256
-_CHECKER_WEIGHT = 64 * 1024
 
 
 def system_clock() -> int:
@@ -120,8 +119,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             audit,
             BoundedCache(
                 max_entries=_CHECKERS_AT_HAND,
-                max_bytes=_CHECKERS_AT_HAND * _CHECKER_WEIGHT,
-                weigh=lambda _: _CHECKER_WEIGHT,
+                max_bytes=settings.cache_bytes,
+                weigh=lambda checker: checker.weight,
             ),
             sink,
             database,

@@ -174,7 +174,7 @@ SETTINGS: Final = (
     Setting(
         "cache_bytes",
         str(128 * MEBIBYTE),
-        "Bytes that the entries of each cache weigh at most.",
+        "Bytes that the entries of each cache weigh at most, that of compiled constraints included.",
         _whole(0, 1024 * 1024 * MEBIBYTE),
     ),
     Setting(

@@ -1,6 +1,7 @@
 """CheckOutput over a channel: each rule with its span, against the bundle that was named or given."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +122,20 @@ async def test_checking_records_nothing(server: LiveServer) -> None:
     await check(server, "Sure.")
     assert await server.application.sink.flush(10)
     assert not (await server.prompts.ListAuditRecords(pb.ListAuditRecordsRequest())).records
+
+
+async def test_compiled_constraints_are_kept_within_the_bytes_of_a_cache(tmp_path: Path) -> None:
+    """Long lists of tokens compile to megabytes: what is kept of them is weighed, not just counted."""
+    limit = 16 * 1024 * 1024
+    async with live_server(f"sqlite:///{tmp_path}/pecia.db", cache_bytes=str(limit)) as server:
+        for number in range(6):
+            tokens = [f"{number} {index} ".ljust(120, "x") for index in range(150)]
+            given = inline_bundle()
+            given.templates[0].constraints.forbidden_tokens.extend(tokens)
+            response = await server.prompts.CheckOutput(
+                pb.CheckOutputRequest(inline_bundle=given, output=f"So: {tokens[7]}.")
+            )
+            assert not response.passed
+        kept = server.application.checkers.statistics()
+    assert 0 < kept.weight <= limit
+    assert kept.evictions > 0

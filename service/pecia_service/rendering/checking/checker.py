@@ -22,11 +22,6 @@ MAX_OUTPUT_BYTES = 1_048_576
 MAX_VIOLATIONS = 1_000
 
 
-def check_output(output: str, constraints: Constraints) -> CheckResult:
-    """Measure a text once; see `OutputChecker`, which compiles the constraints for many texts."""
-    return OutputChecker(constraints).check(output)
-
-
 class OutputChecker:
     """Measures texts against constraints, which are compiled once."""
 

@@ -13,7 +13,6 @@ from pecia_service.rendering.checking import (
     OutputChecker,
     Severity,
     Violation,
-    check_output,
 )
 
 MEBIBYTE = 1_048_576
@@ -29,7 +28,7 @@ EVERY_RULE = Constraints(
 
 def check(output: str, **constraints: Any) -> CheckResult:
     """Check an output against constraints, given as the fields of `Constraints`."""
-    return check_output(output, Constraints(**constraints))
+    return OutputChecker(Constraints(**constraints)).check(output)
 
 
 def test_nothing_is_measured_without_constraints() -> None:
@@ -203,7 +202,7 @@ def test_weight_is_that_of_what_is_compiled() -> None:
 def test_result_is_ordered_and_inside_the_text(output: str) -> None:
     """Whatever the text, spans lie in it, none is empty, and their order is the documented one."""
     strict = Constraints(("AI", "C+", "caf\u00e9", "ss"), 1, 1, True, 0.0)
-    found = check_output(output, strict).violations
+    found = OutputChecker(strict).check(output).violations
     places = [(violation.start, violation.rule) for violation in found]
     inside = all(0 <= violation.start < violation.end <= max(1, len(output)) for violation in found if output)
     assert (places, inside) == (sorted(places), True)
@@ -225,5 +224,5 @@ HARMLESS_FLOODS = ["a", ".", "{", "\u200d", " ", "\n", "\u2003", ")", "\u0316\u0
 @pytest.mark.parametrize("flood", [*FLOODS, *HARMLESS_FLOODS], ids=ascii)
 def test_flood_of_a_mebibyte_takes_linear_time(flood: str) -> None:
     """The largest text of nothing but repeats is measured by every rule; quadratic time would take hours."""
-    result = check_output(flood * (MEBIBYTE // len(flood.encode())), EVERY_RULE)
+    result = OutputChecker(EVERY_RULE).check(flood * (MEBIBYTE // len(flood.encode())))
     assert {violation.rule for violation in result.violations} == FLOODS.get(flood, set())
