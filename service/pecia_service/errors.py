@@ -42,6 +42,16 @@ class ErrorReason(enum.Enum):
     STORAGE_UNAVAILABLE = enum.auto()
     AUDIT_RECORD_PENDING = enum.auto()
     INTERNAL_FAULT = enum.auto()
+    CREDENTIALS_MISSING = enum.auto()
+    CREDENTIALS_INVALID = enum.auto()
+    CREDENTIALS_EXPIRED = enum.auto()
+    CREDENTIALS_REVOKED = enum.auto()
+    SCOPE_MISSING = enum.auto()
+    TOO_MANY_REQUESTS = enum.auto()
+    DEADLINE_PASSED = enum.auto()
+    AUDIT_FULL = enum.auto()
+    TEMPLATE_ERASED = enum.auto()
+    SERVER_STOPPING = enum.auto()
 
 
 class Kind(enum.Enum):
@@ -55,6 +65,10 @@ class Kind(enum.Enum):
     DATA_LOSS = enum.auto()
     UNAVAILABLE = enum.auto()
     INTERNAL = enum.auto()
+    UNAUTHENTICATED = enum.auto()
+    PERMISSION_DENIED = enum.auto()
+    RESOURCE_EXHAUSTED = enum.auto()
+    DEADLINE_EXCEEDED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,30 @@ class InternalError(Error):
     """A fault of the service."""
 
     kind = Kind.INTERNAL
+
+
+class UnauthenticatedError(Error):
+    """Nobody knows who calls."""
+
+    kind = Kind.UNAUTHENTICATED
+
+
+class PermissionDeniedError(Error):
+    """The caller is known, and may not do this."""
+
+    kind = Kind.PERMISSION_DENIED
+
+
+class ResourceExhaustedError(Error):
+    """A bound is reached that others' work makes room in; try again after `retry_after` seconds."""
+
+    kind = Kind.RESOURCE_EXHAUSTED
+
+
+class DeadlineError(Error):
+    """The time for the call is over."""
+
+    kind = Kind.DEADLINE_EXCEEDED
 
 
 def invalid_field(reason: ErrorReason, field: str, description: str, **metadata: str) -> InvalidInputError:

@@ -29,7 +29,10 @@ class PromptServiceStub:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
@@ -98,7 +101,10 @@ class PromptServiceServicer:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
@@ -112,7 +118,9 @@ class PromptServiceServicer:
         an audit record of its own unless `validate_only` is set; a retry is safe and leaves one more.
 
         NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (PLACEHOLDER_UNRESOLVED,
-        BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
+        BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE, TEMPLATE_ERASED; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS
+        (PIECE_DAMAGED); RESOURCE_EXHAUSTED (AUDIT_FULL, with RetryInfo): the server is set to refuse renders that it
+        can't record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,7 +142,8 @@ class PromptServiceServicer:
 
         Answers come in any order, each with its request's correlation_id; one that fails does not end the
         stream. The server stops reading while its limit of renders is in flight. Bytes that are not a
-        RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED).
+        RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED). A server that stops reads no
+        further, answers what it has read, and ends the stream (UNAVAILABLE, SERVER_STOPPING).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,8 +211,8 @@ class PromptServiceServicer:
     def CheckOutput(self, request, context):
         """CheckOutput measures a model's answer against a bundle's effective constraints.
 
-        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (inline: TEMPLATE_REFERENCE_MISSING);
-        DATA_LOSS (PIECE_DAMAGED).
+        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (TEMPLATE_ERASED; inline:
+        TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,7 +283,10 @@ class PromptService:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB

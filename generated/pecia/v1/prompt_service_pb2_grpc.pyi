@@ -30,7 +30,10 @@ class PromptServiceStub:
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
@@ -48,7 +51,9 @@ class PromptServiceStub:
     an audit record of its own unless `validate_only` is set; a retry is safe and leaves one more.
 
     NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (PLACEHOLDER_UNRESOLVED,
-    BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
+    BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE, TEMPLATE_ERASED; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS
+    (PIECE_DAMAGED); RESOURCE_EXHAUSTED (AUDIT_FULL, with RetryInfo): the server is set to refuse renders that it
+    can't record.
     """
     RenderBatch: _grpc.UnaryUnaryMultiCallable[_prompt_service_pb2.RenderBatchRequest, _prompt_service_pb2.RenderBatchResponse]
     """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
@@ -62,7 +67,8 @@ class PromptServiceStub:
 
     Answers come in any order, each with its request's correlation_id; one that fails does not end the
     stream. The server stops reading while its limit of renders is in flight. Bytes that are not a
-    RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED).
+    RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED). A server that stops reads no
+    further, answers what it has read, and ends the stream (UNAVAILABLE, SERVER_STOPPING).
     """
     Replay: _grpc.UnaryUnaryMultiCallable[_prompt_service_pb2.ReplayRequest, _prompt_service_pb2.ReplayResponse]
     """Replay renders a recorded prompt again, past every cache, and compares.
@@ -102,8 +108,8 @@ class PromptServiceStub:
     CheckOutput: _grpc.UnaryUnaryMultiCallable[_prompt_service_pb2.CheckOutputRequest, _prompt_service_pb2.CheckOutputResponse]
     """CheckOutput measures a model's answer against a bundle's effective constraints.
 
-    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (inline: TEMPLATE_REFERENCE_MISSING);
-    DATA_LOSS (PIECE_DAMAGED).
+    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (TEMPLATE_ERASED; inline:
+    TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
     """
 
 @_typing.type_check_only
@@ -111,7 +117,10 @@ class PromptServiceAsyncStub(PromptServiceStub):
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
@@ -126,7 +135,9 @@ class PromptServiceAsyncStub(PromptServiceStub):
     an audit record of its own unless `validate_only` is set; a retry is safe and leaves one more.
 
     NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (PLACEHOLDER_UNRESOLVED,
-    BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
+    BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE, TEMPLATE_ERASED; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS
+    (PIECE_DAMAGED); RESOURCE_EXHAUSTED (AUDIT_FULL, with RetryInfo): the server is set to refuse renders that it
+    can't record.
     """
     RenderBatch: _aio.UnaryUnaryMultiCallable[_prompt_service_pb2.RenderBatchRequest, _prompt_service_pb2.RenderBatchResponse]  # type: ignore[assignment]
     """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
@@ -140,7 +151,8 @@ class PromptServiceAsyncStub(PromptServiceStub):
 
     Answers come in any order, each with its request's correlation_id; one that fails does not end the
     stream. The server stops reading while its limit of renders is in flight. Bytes that are not a
-    RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED).
+    RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED). A server that stops reads no
+    further, answers what it has read, and ends the stream (UNAVAILABLE, SERVER_STOPPING).
     """
     Replay: _aio.UnaryUnaryMultiCallable[_prompt_service_pb2.ReplayRequest, _prompt_service_pb2.ReplayResponse]  # type: ignore[assignment]
     """Replay renders a recorded prompt again, past every cache, and compares.
@@ -180,15 +192,18 @@ class PromptServiceAsyncStub(PromptServiceStub):
     CheckOutput: _aio.UnaryUnaryMultiCallable[_prompt_service_pb2.CheckOutputRequest, _prompt_service_pb2.CheckOutputResponse]  # type: ignore[assignment]
     """CheckOutput measures a model's answer against a bundle's effective constraints.
 
-    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (inline: TEMPLATE_REFERENCE_MISSING);
-    DATA_LOSS (PIECE_DAMAGED).
+    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (TEMPLATE_ERASED; inline:
+    TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
     """
 
 class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
     """PromptService renders prompts from bundles and payloads, and replays what it rendered.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Answers can be larger than the 4 MiB that gRPC clients accept unless told otherwise: a prompt of up to 3 MiB
@@ -207,7 +222,9 @@ class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
         an audit record of its own unless `validate_only` is set; a retry is safe and leaves one more.
 
         NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (PLACEHOLDER_UNRESOLVED,
-        BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
+        BUNDLE_UNSUPPORTED_MODEL, PROMPT_TOO_LARGE, TEMPLATE_ERASED; inline: TEMPLATE_REFERENCE_MISSING); DATA_LOSS
+        (PIECE_DAMAGED); RESOURCE_EXHAUSTED (AUDIT_FULL, with RetryInfo): the server is set to refuse renders that it
+        can't record.
         """
 
     @_abc_1.abstractmethod
@@ -233,7 +250,8 @@ class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Answers come in any order, each with its request's correlation_id; one that fails does not end the
         stream. The server stops reading while its limit of renders is in flight. Bytes that are not a
-        RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED).
+        RenderStreamRequest end the stream (INVALID_ARGUMENT, REQUEST_MALFORMED). A server that stops reads no
+        further, answers what it has read, and ends the stream (UNAVAILABLE, SERVER_STOPPING).
         """
 
     @_abc_1.abstractmethod
@@ -315,8 +333,8 @@ class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_prompt_service_pb2.CheckOutputResponse, _abc.Awaitable[_prompt_service_pb2.CheckOutputResponse]]:
         """CheckOutput measures a model's answer against a bundle's effective constraints.
 
-        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (inline: TEMPLATE_REFERENCE_MISSING);
-        DATA_LOSS (PIECE_DAMAGED).
+        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); FAILED_PRECONDITION (TEMPLATE_ERASED; inline:
+        TEMPLATE_REFERENCE_MISSING); DATA_LOSS (PIECE_DAMAGED).
         """
 
 def add_PromptServiceServicer_to_server(servicer: PromptServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -29,7 +29,10 @@ class RegistryServiceStub:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
@@ -112,7 +115,10 @@ class RegistryServiceServicer:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
@@ -127,7 +133,8 @@ class RegistryServiceServicer:
         """PublishTemplate stores a template version for good.
 
         The same definition again succeeds and changes nothing. ALREADY_EXISTS (TEMPLATE_ALREADY_EXISTS,
-        with both hashes): the version has another definition.
+        with both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_ERASED): its text was
+        erased; publish another version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +143,8 @@ class RegistryServiceServicer:
     def GetTemplate(self, request, context):
         """GetTemplate reads a template version.
 
-        NOT_FOUND (TEMPLATE_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
+        An erased template is answered without its text, with `erased_at`. NOT_FOUND (TEMPLATE_NOT_FOUND);
+        DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,8 +164,8 @@ class RegistryServiceServicer:
         """PublishBundle stores a bundle version for good.
 
         The same definition again succeeds and changes nothing. ALREADY_EXISTS (BUNDLE_ALREADY_EXISTS, with
-        both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING):
-        a slot names a template version that does not exist. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+        both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING,
+        TEMPLATE_ERASED): a slot names a template version that does not exist, or whose text was erased. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +174,8 @@ class RegistryServiceServicer:
     def GetBundle(self, request, context):
         """GetBundle reads a bundle version, what its templates read from a payload, and its constraints.
 
-        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate;
+        FAILED_PRECONDITION (TEMPLATE_ERASED): a slot's template has no text any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +194,7 @@ class RegistryServiceServicer:
     def DiffBundles(self, request, context):
         """DiffBundles compares two bundle versions slot by slot.
 
-        NOT_FOUND and DATA_LOSS: as for GetBundle.
+        NOT_FOUND, DATA_LOSS and FAILED_PRECONDITION: as for GetBundle.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -313,7 +322,10 @@ class RegistryService:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless

@@ -30,7 +30,10 @@ class RegistryServiceStub:
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
@@ -49,12 +52,14 @@ class RegistryServiceStub:
     """PublishTemplate stores a template version for good.
 
     The same definition again succeeds and changes nothing. ALREADY_EXISTS (TEMPLATE_ALREADY_EXISTS,
-    with both hashes): the version has another definition.
+    with both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_ERASED): its text was
+    erased; publish another version.
     """
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetTemplateRequest, _registry_service_pb2.GetTemplateResponse]
     """GetTemplate reads a template version.
 
-    NOT_FOUND (TEMPLATE_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
+    An erased template is answered without its text, with `erased_at`. NOT_FOUND (TEMPLATE_NOT_FOUND);
+    DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
     """
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListTemplatesRequest, _registry_service_pb2.ListTemplatesResponse]
     """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
@@ -66,13 +71,14 @@ class RegistryServiceStub:
     """PublishBundle stores a bundle version for good.
 
     The same definition again succeeds and changes nothing. ALREADY_EXISTS (BUNDLE_ALREADY_EXISTS, with
-    both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING):
-    a slot names a template version that does not exist. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+    both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING,
+    TEMPLATE_ERASED): a slot names a template version that does not exist, or whose text was erased. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
     """
     GetBundle: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetBundleRequest, _registry_service_pb2.GetBundleResponse]
     """GetBundle reads a bundle version, what its templates read from a payload, and its constraints.
 
-    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate;
+    FAILED_PRECONDITION (TEMPLATE_ERASED): a slot's template has no text any more.
     """
     ListBundles: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListBundlesRequest, _registry_service_pb2.ListBundlesResponse]
     """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
@@ -83,7 +89,7 @@ class RegistryServiceStub:
     DiffBundles: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DiffBundlesRequest, _registry_service_pb2.DiffBundlesResponse]
     """DiffBundles compares two bundle versions slot by slot.
 
-    NOT_FOUND and DATA_LOSS: as for GetBundle.
+    NOT_FOUND, DATA_LOSS and FAILED_PRECONDITION: as for GetBundle.
     """
     SetLabel: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.SetLabelRequest, _registry_service_pb2.SetLabelResponse]
     """SetLabel creates a label or moves it; setting it to where it points already changes nothing.
@@ -116,7 +122,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
@@ -132,12 +141,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """PublishTemplate stores a template version for good.
 
     The same definition again succeeds and changes nothing. ALREADY_EXISTS (TEMPLATE_ALREADY_EXISTS,
-    with both hashes): the version has another definition.
+    with both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_ERASED): its text was
+    erased; publish another version.
     """
     GetTemplate: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetTemplateRequest, _registry_service_pb2.GetTemplateResponse]  # type: ignore[assignment]
     """GetTemplate reads a template version.
 
-    NOT_FOUND (TEMPLATE_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
+    An erased template is answered without its text, with `erased_at`. NOT_FOUND (TEMPLATE_NOT_FOUND);
+    DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
     """
     ListTemplates: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListTemplatesRequest, _registry_service_pb2.ListTemplatesResponse]  # type: ignore[assignment]
     """ListTemplates lists template versions by id (byte order), then by SemVer precedence, newest first.
@@ -149,13 +160,14 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """PublishBundle stores a bundle version for good.
 
     The same definition again succeeds and changes nothing. ALREADY_EXISTS (BUNDLE_ALREADY_EXISTS, with
-    both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING):
-    a slot names a template version that does not exist. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+    both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING,
+    TEMPLATE_ERASED): a slot names a template version that does not exist, or whose text was erased. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
     """
     GetBundle: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetBundleRequest, _registry_service_pb2.GetBundleResponse]  # type: ignore[assignment]
     """GetBundle reads a bundle version, what its templates read from a payload, and its constraints.
 
-    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+    NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate;
+    FAILED_PRECONDITION (TEMPLATE_ERASED): a slot's template has no text any more.
     """
     ListBundles: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListBundlesRequest, _registry_service_pb2.ListBundlesResponse]  # type: ignore[assignment]
     """ListBundles lists bundle versions by id (byte order), then by SemVer precedence, newest first.
@@ -166,7 +178,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     DiffBundles: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DiffBundlesRequest, _registry_service_pb2.DiffBundlesResponse]  # type: ignore[assignment]
     """DiffBundles compares two bundle versions slot by slot.
 
-    NOT_FOUND and DATA_LOSS: as for GetBundle.
+    NOT_FOUND, DATA_LOSS and FAILED_PRECONDITION: as for GetBundle.
     """
     SetLabel: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.SetLabelRequest, _registry_service_pb2.SetLabelResponse]  # type: ignore[assignment]
     """SetLabel creates a label or moves it; setting it to where it points already changes nothing.
@@ -198,7 +210,10 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """RegistryService keeps immutable templates and bundles, and the labels that point to them.
 
     Any RPC can also return INVALID_ARGUMENT (REQUEST_MALFORMED, or a reason named at a field),
-    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo) and INTERNAL (INTERNAL_FAULT). A request beyond the
+    UNAVAILABLE (STORAGE_UNAVAILABLE, with RetryInfo), INTERNAL (INTERNAL_FAULT), and what every call can:
+    UNAUTHENTICATED (CREDENTIALS_MISSING, CREDENTIALS_INVALID, CREDENTIALS_EXPIRED, CREDENTIALS_REVOKED),
+    PERMISSION_DENIED (SCOPE_MISSING), RESOURCE_EXHAUSTED (TOO_MANY_REQUESTS, with RetryInfo) and
+    DEADLINE_EXCEEDED (DEADLINE_PASSED). A request beyond the
     server's largest (16 MiB by default) is RESOURCE_EXHAUSTED; gRPC itself refuses it, without an ErrorInfo.
 
     Lists of templates with large constraints can be larger than the 4 MiB that gRPC clients accept unless
@@ -218,7 +233,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """PublishTemplate stores a template version for good.
 
         The same definition again succeeds and changes nothing. ALREADY_EXISTS (TEMPLATE_ALREADY_EXISTS,
-        with both hashes): the version has another definition.
+        with both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_ERASED): its text was
+        erased; publish another version.
         """
 
     @_abc_1.abstractmethod
@@ -229,7 +245,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.GetTemplateResponse, _abc.Awaitable[_registry_service_pb2.GetTemplateResponse]]:
         """GetTemplate reads a template version.
 
-        NOT_FOUND (TEMPLATE_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
+        An erased template is answered without its text, with `erased_at`. NOT_FOUND (TEMPLATE_NOT_FOUND);
+        DATA_LOSS (PIECE_DAMAGED): it was changed behind the service's back.
         """
 
     @_abc_1.abstractmethod
@@ -253,8 +270,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """PublishBundle stores a bundle version for good.
 
         The same definition again succeeds and changes nothing. ALREADY_EXISTS (BUNDLE_ALREADY_EXISTS, with
-        both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING):
-        a slot names a template version that does not exist. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+        both hashes): the version has another definition. FAILED_PRECONDITION (TEMPLATE_REFERENCE_MISSING,
+        TEMPLATE_ERASED): a slot names a template version that does not exist, or whose text was erased. DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
         """
 
     @_abc_1.abstractmethod
@@ -265,7 +282,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.GetBundleResponse, _abc.Awaitable[_registry_service_pb2.GetBundleResponse]]:
         """GetBundle reads a bundle version, what its templates read from a payload, and its constraints.
 
-        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate.
+        NOT_FOUND (BUNDLE_NOT_FOUND, LABEL_NOT_FOUND); DATA_LOSS (PIECE_DAMAGED): as for GetTemplate;
+        FAILED_PRECONDITION (TEMPLATE_ERASED): a slot's template has no text any more.
         """
 
     @_abc_1.abstractmethod
@@ -288,7 +306,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.DiffBundlesResponse, _abc.Awaitable[_registry_service_pb2.DiffBundlesResponse]]:
         """DiffBundles compares two bundle versions slot by slot.
 
-        NOT_FOUND and DATA_LOSS: as for GetBundle.
+        NOT_FOUND, DATA_LOSS and FAILED_PRECONDITION: as for GetBundle.
         """
 
     @_abc_1.abstractmethod

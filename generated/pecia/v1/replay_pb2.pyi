@@ -30,6 +30,7 @@ class ReplayCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REPLAY_CAUSE_REDACTED: _ClassVar[ReplayCause]
     REPLAY_CAUSE_PAYLOAD_MISSING: _ClassVar[ReplayCause]
     REPLAY_CAUSE_PIECE_MISSING: _ClassVar[ReplayCause]
+    REPLAY_CAUSE_TEMPLATE_ERASED: _ClassVar[ReplayCause]
 REPLAY_VERDICT_UNSPECIFIED: ReplayVerdict
 REPLAY_VERDICT_MATCH: ReplayVerdict
 REPLAY_VERDICT_MISMATCH: ReplayVerdict
@@ -44,6 +45,7 @@ REPLAY_CAUSE_RECORD_DAMAGED: ReplayCause
 REPLAY_CAUSE_REDACTED: ReplayCause
 REPLAY_CAUSE_PAYLOAD_MISSING: ReplayCause
 REPLAY_CAUSE_PIECE_MISSING: ReplayCause
+REPLAY_CAUSE_TEMPLATE_ERASED: ReplayCause
 
 class ReplayFinding(_message.Message):
     __slots__ = ("cause", "slot", "template", "detail")

@@ -26,19 +26,21 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pecia.v1 import constraints_pb2 as pecia_dot_v1_dot_constraints__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17pecia/v1/template.proto\x12\x08pecia.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apecia/v1/constraints.proto\"2\n\x0bTemplateRef\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x0e\n\x06semver\x18\x02 \x01(\t\"\xc2\x01\n\x12TemplateDefinition\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x0e\n\x06semver\x18\x02 \x01(\t\x12\x1c\n\x04role\x18\x03 \x01(\x0e\x32\x0e.pecia.v1.Role\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12*\n\x0b\x63onstraints\x18\x05 \x01(\x0b\x32\x15.pecia.v1.Constraints\x12\x17\n\x0f\x61\x64\x61pter_version\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\"\xce\x01\n\x08Template\x12\x30\n\ndefinition\x18\x01 \x01(\x0b\x32\x1c.pecia.v1.TemplateDefinition\x12\x14\n\x0c\x63ontent_hash\x18\x02 \x01(\t\x12\x18\n\x10\x63onstraints_hash\x18\x03 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_hash\x18\x04 \x01(\t\x12\x30\n\x0cpublished_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcontent_bytes\x18\x06 \x01(\x05*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17pecia/v1/template.proto\x12\x08pecia.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apecia/v1/constraints.proto\"2\n\x0bTemplateRef\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x0e\n\x06semver\x18\x02 \x01(\t\"\xc2\x01\n\x12TemplateDefinition\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x0e\n\x06semver\x18\x02 \x01(\t\x12\x1c\n\x04role\x18\x03 \x01(\x0e\x32\x0e.pecia.v1.Role\x12\x0f\n\x07\x63ontent\x18\x04 \x01(\t\x12*\n\x0b\x63onstraints\x18\x05 \x01(\x0b\x32\x15.pecia.v1.Constraints\x12\x17\n\x0f\x61\x64\x61pter_version\x18\x06 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x07 \x01(\t\"\xfd\x01\n\x08Template\x12\x30\n\ndefinition\x18\x01 \x01(\x0b\x32\x1c.pecia.v1.TemplateDefinition\x12\x14\n\x0c\x63ontent_hash\x18\x02 \x01(\t\x12\x18\n\x10\x63onstraints_hash\x18\x03 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_hash\x18\x04 \x01(\t\x12\x30\n\x0cpublished_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcontent_bytes\x18\x06 \x01(\x05\x12-\n\terased_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\x0fTemplateErasure\x12\'\n\x08template\x18\x01 \x01(\x0b\x32\x15.pecia.v1.TemplateRef\x12\x17\n\x0f\x64\x65\x66inition_hash\x18\x02 \x01(\t\x12-\n\terased_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\terased_by\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pecia.v1.template_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=556
-  _globals['_ROLE']._serialized_end=636
+  _globals['_ROLE']._serialized_start=771
+  _globals['_ROLE']._serialized_end=851
   _globals['_TEMPLATEREF']._serialized_start=98
   _globals['_TEMPLATEREF']._serialized_end=148
   _globals['_TEMPLATEDEFINITION']._serialized_start=151
   _globals['_TEMPLATEDEFINITION']._serialized_end=345
   _globals['_TEMPLATE']._serialized_start=348
-  _globals['_TEMPLATE']._serialized_end=554
+  _globals['_TEMPLATE']._serialized_end=601
+  _globals['_TEMPLATEERASURE']._serialized_start=604
+  _globals['_TEMPLATEERASURE']._serialized_end=769
 # @@protoc_insertion_point(module_scope)

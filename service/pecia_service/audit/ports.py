@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,9 @@ class SinkStatus:
     """How a sink stands: records on their way, written, and dropped since it was made.
 
     `queued_bytes` is about what the queued ones weigh. `failing` means that the last attempt to write failed,
-    or that records are being dropped.
+    or that records are being dropped. `full` means that the next record can't be taken. `lag_seconds` is the
+    age of the oldest record that waits. `spooled_bytes` wait in local files; `damaged` records were found in
+    those and set aside.
     """
 
     queued: int
@@ -23,6 +25,10 @@ class SinkStatus:
     written: int
     dropped: int
     failing: bool
+    full: bool = False
+    lag_seconds: float = 0.0
+    spooled_bytes: int = 0
+    damaged: int = 0
 
 
 class AuditSink(Protocol):
@@ -33,8 +39,14 @@ class AuditSink(Protocol):
         """Whether a record can be read back later."""
         ...
 
-    def record(self, record: AuditRecord) -> None:
-        """Take one record. Never blocks and never raises; what can't be kept is counted as dropped."""
+    def record(self, record: AuditRecord) -> Awaitable[None] | None:
+        """Take one record, without waiting for anything.
+
+        Returns None when the render may be answered at once, else what must be awaited before: it ends when the
+        record is as durable as was promised, and raises UnavailableError when that can't be had now. What can't
+        be kept is counted as dropped, or, where renders are to be refused instead, raises
+        ResourceExhaustedError (AUDIT_FULL).
+        """
         ...
 
     def holds(self, render_id: str) -> bool:

@@ -22,7 +22,7 @@ from pecia.v1 import (
 
 from pecia_service import logs
 from pecia_service.bootstrap import Application, application
-from pecia_service.server.context import local_caller
+from pecia_service.server.context import current_caller
 from pecia_service.server.health import HealthServicer
 from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
 from pecia_service.server.listening import check_listen, listen_error
@@ -59,7 +59,7 @@ class PeciaServer:
                 generator=application.generator,
                 audit=application.audit,
                 checkers=application.checkers,
-                caller=local_caller,
+                caller=current_caller,
                 stream_in_flight=settings.stream_in_flight,
                 max_response_bytes=settings.max_response_bytes,
             ),
@@ -67,7 +67,7 @@ class PeciaServer:
         )
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
             RegistryServicer(
-                registry=application.registry, generator=application.generator, caller=local_caller
+                registry=application.registry, generator=application.generator, caller=current_caller
             ),
             self._server,
         )

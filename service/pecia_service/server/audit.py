@@ -8,12 +8,13 @@ from contextlib import aclosing
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import prompt_service_pb2_grpc, replay_pb2
 
+from pecia_service.access.model import Caller
 from pecia_service.audit.comparison import ReplayResult
 from pecia_service.audit.replay import ReplayClaim
 from pecia_service.audit.service import Audit, VerifyEvent, VerifyProgress
 from pecia_service.paging import PageRequest
 from pecia_service.registry.model import Bundle, Template
-from pecia_service.server.context import Caller, Context
+from pecia_service.server.context import Context
 from pecia_service.server.convert.audit import (
     entry_to_proto,
     filter_from_proto,

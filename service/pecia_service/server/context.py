@@ -1,26 +1,20 @@
-"""Who makes a request."""
+"""Who makes the request that is being answered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from grpc import aio
 
+from pecia_service.access.model import ANONYMOUS, Caller
+
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
-DEFAULT_TENANT = "default"
-ANONYMOUS = "anonymous"
+CALLER: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
+"""Set by the edge for the task that handles a call; tasks that it starts inherit it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The principal of a request and the tenant it belongs to; never taken from a field of the request."""
-
-    tenant_id: str
-    principal: str
-
-
-def local_caller(_context: Context) -> Caller:
-    """Return the one caller there is while the server listens on loopback only."""
-    return Caller(DEFAULT_TENANT, ANONYMOUS)
+def current_caller(_context: Context) -> Caller:
+    """Return the caller of the current call; never taken from a field of the request."""
+    return CALLER.get()

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import structlog
 from pecia.v1 import prompt_service_pb2 as pb
 
+from pecia_service.access.model import Caller
 from pecia_service.audit.service import Audit
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import Error, ErrorReason, invalid_field, size_exceeded
@@ -17,7 +18,7 @@ from pecia_service.rendering.checking import OutputChecker
 from pecia_service.rendering.generator import PromptGenerator, RenderOptions, resolve_inline
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.server.audit import AuditServicer
-from pecia_service.server.context import Caller, Context
+from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import check_result_to_proto
 from pecia_service.server.convert.outcomes import MAX_ERROR_BYTES, error_to_proto, rendered_to_proto
 from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto

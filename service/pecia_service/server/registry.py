@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pecia.v1 import registry_service_pb2 as pb
 from pecia.v1 import registry_service_pb2_grpc
 
+from pecia_service.access.model import Caller
 from pecia_service.paging import PageRequest
 from pecia_service.registry.diff import Side, diff_bundles
 from pecia_service.registry.service import Registry
 from pecia_service.rendering.generator import PromptGenerator
 from pecia_service.rendering.model import ResolvedBundle
-from pecia_service.server.context import Caller, Context
+from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import diff_to_proto
 from pecia_service.server.convert.pieces import (
     bundle_from_proto,

@@ -36,6 +36,8 @@ templates = Table(
     _name("definition_hash"),
     Column("content_bytes", Integer, nullable=False),
     Column("published_at", BigInteger, nullable=False),
+    # Set when content, constraints and description were erased.
+    Column("erased_at", BigInteger, nullable=True),
     # The order of lists: by id, newest first.
     Index("ix_templates_list", "tenant_id", "template_id", desc("precedence"), "semver"),
 )
@@ -155,4 +157,40 @@ audit_piece_uses = Table(
     _name("render_id", primary_key=True),
     _name("definition_hash", primary_key=True),
     Index(None, "tenant_id", "definition_hash"),
+)
+
+template_erasures = Table(
+    "template_erasures",
+    metadata,
+    _tenant(),
+    _name("template_id", primary_key=True),
+    _name("semver", primary_key=True),
+    _name("definition_hash"),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    # Every process looks for what was erased of late, whosever it was.
+    Index(None, "occurred_at"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _tenant(),
+    _name("credential_id", primary_key=True),
+    # "key", or "certificate" for the name of a client certificate.
+    _name("kind"),
+    Column("description", Text, nullable=False),
+    # The certificate's name; null for keys.
+    _name("certificate_name", nullable=True),
+    # Of a key's secret only this is known; null for certificates.
+    _name("salt", nullable=True),
+    _name("secret_hash", nullable=True),
+    # Separated by spaces, in alphabetical order.
+    _name("scopes"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=True),
+    Column("revoked_at", BigInteger, nullable=True),
+    # A certificate says its name, not its tenant.
+    Index(None, "certificate_name"),
 )
