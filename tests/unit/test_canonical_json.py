@@ -164,7 +164,7 @@ def test_escapes_only_what_json_must() -> None:
         {"\ud83d": 1},
         b"bytes",
         bytearray(b"bytes"),
-        memoryview(b"bytes"),
+        pytest.param(memoryview(b"bytes"), id="memoryview"),
     ],
     ids=ascii,
 )
