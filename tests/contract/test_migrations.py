@@ -63,6 +63,11 @@ async def execute(database: Database, statement: str) -> None:
     await database.write(work)
 
 
+async def read_rows(database: Database, table: str) -> list[tuple[object, ...]]:
+    """Return all rows of a table."""
+    return [tuple(row) for row in await database.fetch(text(f"SELECT * FROM {table}"))]
+
+
 async def test_a_fresh_database_is_migrated_to_the_head(empty: Database) -> None:
     """From nothing to the revision that this code needs."""
     before = await current_revision(empty)
@@ -119,8 +124,8 @@ async def test_a_migration_that_fails_leaves_nothing(engine_name: str, empty: Da
 
 
 LATER_REVISION = """
-revision = "0002"
-down_revision = "0001"
+revision = "later"
+down_revision = "{head}"
 
 def upgrade(op):
     op.execute("UPDATE labels SET revision = revision + 1")
@@ -134,7 +139,7 @@ async def test_a_later_revision_is_reached_once_and_keeps_the_rows(
     await migrate(empty)
     await execute(empty, "INSERT INTO labels VALUES ('default', 'b', 'l', '1.0.0', 1, 1, 1, 'a')")
     shutil.copytree(Path(migrations.__path__[0]) / "versions", tmp_path / "versions")
-    (tmp_path / "versions" / "r0002_later.py").write_text(LATER_REVISION)
+    (tmp_path / "versions" / "later.py").write_text(LATER_REVISION.format(head=head_revision()))
     monkeypatch.setattr("pecia_service.storage.schema._scripts", lambda: ScriptDirectory(tmp_path))
     others = [Database.open(database_url) for _ in range(4)]
     try:
@@ -144,10 +149,46 @@ async def test_a_later_revision_is_reached_once_and_keeps_the_rows(
             await database.dispose()
     rows = await empty.fetch(text("SELECT bundle_id, revision FROM labels"))
     assert (answers, await current_revision(empty), [tuple(row) for row in rows]) == (
-        ["0002"] * 4,
-        "0002",
+        ["later"] * 4,
+        "later",
         [("b", 2)],
     )
+
+
+FIRST_ROWS = {
+    "templates": (
+        "INSERT INTO templates VALUES ('default', 't', '1.0.0', 'p', 'system', 'Hello', '{}', '', 'd', "
+        "'c', 'k', 'h', 5, 1)"
+    ),
+    "bundles": (
+        "INSERT INTO bundles VALUES ('default', 'b', '1.0.0', 'p', 't', '1.0.0', 't', '1.0.0', 't', '1.0.0', "
+        "'t', '1.0.0', '{}', 'd', 'b', 'h', 1)"
+    ),
+    "labels": "INSERT INTO labels VALUES ('default', 'b', 'l', '1.0.0', 1, 1, 1, 'a')",
+    "audit_piece_uses": "INSERT INTO audit_piece_uses VALUES ('default', 'r', 'h')",
+}
+
+
+async def test_what_the_first_version_stored_goes_on(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows stay as they are; a template is not erased."""
+    shutil.copytree(Path(migrations.__path__[0]) / "versions", tmp_path / "versions")
+    for later in (tmp_path / "versions").glob("r*.py"):
+        if not later.name.startswith("r0001_"):
+            later.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("pecia_service.storage.schema._scripts", lambda: ScriptDirectory(tmp_path))
+        await migrate(empty)
+        assert "0001" == await current_revision(empty)
+    for statement in FIRST_ROWS.values():
+        await execute(empty, statement)
+    before = {name: await read_rows(empty, name) for name in FIRST_ROWS}
+    await migrate(empty)
+    after = {name: await read_rows(empty, name) for name in FIRST_ROWS}
+    assert (after.pop("templates"), after) == ([(*before.pop("templates")[0], None)], before)
+    assert [[], []] == [await read_rows(empty, name) for name in ("template_erasures", "credentials")]
+    assert head_revision() == await current_revision(empty)
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
@@ -199,11 +240,12 @@ async def test_a_newer_schema_is_refused(empty: Database) -> None:
 async def test_an_older_schema_is_told_from_none(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has both revisions."""
     await migrate(empty)
-    monkeypatch.setattr("pecia_service.storage.schema.head_revision", lambda: "0002")
+    monkeypatch.setattr("pecia_service.storage.schema.head_revision", lambda: "later")
     with pytest.raises(SchemaError) as caught:
         await require_current(empty)
     assert str(caught.value) == (
-        "the database has the schema of revision 0001, but revision 0002 is needed; run: pecia migrate"
+        f"the database has the schema of revision {head_revision()}, but revision later is needed; "
+        "run: pecia migrate"
     )
 
 

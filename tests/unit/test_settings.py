@@ -8,7 +8,12 @@ from pecia_service.settings import CLIENT_VARIABLES, MEBIBYTE, SETTINGS, Setting
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
+CERTIFICATE = {"tls_certificate": "server.pem", "tls_key": "server.key"}
+
 BOUNDS = [
+    ("workers", "1", "64", ["0", "65"]),
+    ("credential_seconds", "0", "3600", ["-1", "3601"]),
+    ("credential_outage_seconds", "0", "86400", ["-1", "86401"]),
     ("database_pool_size", "1", "1000", ["0", "1001"]),
     ("database_connect_timeout", "0.1", "300", ["0.09", "300.1"]),
     ("database_statement_timeout", "0.1", "3600", ["0.09", "3600.1"]),
@@ -22,16 +27,30 @@ BOUNDS = [
     ),
     ("max_prompt_bytes", "1024", str(32 * MEBIBYTE), ["1023", str(32 * MEBIBYTE + 1)]),
     ("stream_in_flight", "1", "10000", ["0", "10001"]),
+    ("max_in_flight", "1", "1000000", ["0", "1000001"]),
+    ("max_in_flight_per_caller", "1", "1000000", ["0", "1000001"]),
+    ("max_streams_per_connection", "1", "1000000", ["0", "1000001"]),
+    ("default_deadline", "0.1", "86400", ["0.09", "86400.1"]),
+    ("default_stream_deadline", "0.1", "604800", ["0.09", "604800.1"]),
+    ("connection_age", "0", "604800", ["-1", "604801"]),
+    ("connection_age_grace", "1", "604800", ["0.9", "604801"]),
+    ("keepalive_seconds", "1", "86400", ["0.9", "86401"]),
+    ("keepalive_timeout", "1", "3600", ["0.9", "3601"]),
+    ("keepalive_min_ping", "0", "3600", ["-1", "3601"]),
     ("cache_entries", "1", "10000000", ["0", "10000001"]),
     ("cache_bytes", "0", str(2**40), ["-1", str(2**40 + 1)]),
     ("label_staleness", "0", "3600", ["-1", "3601"]),
+    ("audit_spool_bytes", str(MEBIBYTE), str(2**40), [str(MEBIBYTE - 1), str(2**40 + 1)]),
+    ("audit_segment_bytes", "65536", str(2**30), ["65535", str(2**30 + 1)]),
     ("audit_queue_records", "1", "10000000", ["0", "10000001"]),
     ("audit_queue_bytes", str(MEBIBYTE), str(2**40), [str(MEBIBYTE - 1), str(2**40 + 1)]),
     ("audit_batch_records", "1", "10000", ["0", "10001"]),
     ("audit_retry_seconds", "0", "86400", ["-1", "86401"]),
     ("audit_settle_seconds", "0", "3600", ["-1", "3601"]),
     ("audit_retention_days", "0", "36500", ["-1", "36501"]),
+    ("erasure_seconds", "0.1", "3600", ["0.09", "3600.1"]),
     ("shutdown_grace", "0", "3600", ["-0.1", "3600.1"]),
+    ("slow_request_seconds", "0", "3600", ["-0.1", "3600.1"]),
 ]
 
 
@@ -122,19 +141,37 @@ def test_listens_on_loopback(address: str) -> None:
     assert address.strip() == load_one("listen", address)
 
 
+EVERYWHERE = [
+    *("0.0.0.0:1", "[::]:1", "8.8.8.8:50051", "192.168.0.1:1", "10.0.0.1:1", "[2001:db8::1]:1"),
+    *("[fe80::1]:1", "[::ffff:8.8.8.8]:1"),
+]
+
+
+@pytest.mark.parametrize("address", EVERYWHERE)
 @pytest.mark.parametrize(
-    "address",
-    [
-        *("0.0.0.0:1", "[::]:1", "8.8.8.8:50051", "192.168.0.1:1", "10.0.0.1:1", "[2001:db8::1]:1"),
-        *("[fe80::1]:1", "[::ffff:8.8.8.8]:1", "example.org:1", "localhost.example.org:1", "host:1"),
-        *("2130706433:1", "127.1:1", "0127.0.0.1:1", "[localhost]:1", "[127.0.0.1]:1", ":1", "[]:1"),
-    ],
+    "missing",
+    [{}, CERTIFICATE, {"authentication": "required"}, {"insecure_listen": "false"}],
+    ids=["both", "authentication", "TLS", "the word for it"],
 )
-def test_listens_nowhere_else(address: str) -> None:
-    """Any other address or name is refused, with the reason and an address that would do."""
-    message = refusal({"PECIA_LISTEN": address})
-    assert message.startswith("PECIA_LISTEN must be a loopback address such as 127.0.0.1:50051: ")
-    assert "\n" not in message
+def test_beyond_loopback_listens_nobody_without_security(address: str, missing: dict[str, str]) -> None:
+    """TLS alone lets everybody do everything, a key alone is read by whoever listens on the way."""
+    message = refusal({}, {"listen": address, **missing})
+    assert message == (
+        f"PECIA_LISTEN is {address}, which other machines can reach: set PECIA_TLS_CERTIFICATE, "
+        "PECIA_TLS_KEY and PECIA_AUTHENTICATION=required, listen on a loopback address such as "
+        "127.0.0.1:50051, or say PECIA_INSECURE_LISTEN=true"
+    )
+
+
+@pytest.mark.parametrize("address", EVERYWHERE)
+@pytest.mark.parametrize(
+    "given",
+    [{**CERTIFICATE, "authentication": "required"}, {"insecure_listen": "true"}],
+    ids=["secure", "insecure in so many words"],
+)
+def test_beyond_loopback_listens_who_is_secure_or_says_otherwise(address: str, given: dict[str, str]) -> None:
+    """Every address of IPv4 and IPv6 is one then."""
+    assert address == Settings.load({}, {"listen": address, **given}).listen
 
 
 @pytest.mark.parametrize(
@@ -143,12 +180,67 @@ def test_listens_nowhere_else(address: str) -> None:
         *("", "127.0.0.1", "127.0.0.1:", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:x", "[::1]"),
         *("::1", "::1:5005", "0::1:1", "[::1:1", "::1]:1", "127.0.0.1:\u0663", "127.0.0.1:1:2"),
         *("unix:/tmp/socket:1", "dns:///127.0.0.1:1", "127.0.0.1:000001", "127.0.0.1:1\n127.0.0.1:2"),
+        *("example.org:1", "localhost.example.org:1", "host:1", "2130706433:1", "127.1:1", "0127.0.0.1:1"),
+        *("[localhost]:1", "[127.0.0.1]:1", ":1", "[]:1"),
     ],
 )
-def test_addresses_have_a_host_and_a_port(address: str) -> None:
-    """What is not HOST:PORT is refused; an IPv6 address without brackets would be another one."""
-    expected = "PECIA_LISTEN must be HOST:PORT such as 127.0.0.1:50051 or [::1]:50051"
-    assert expected == refusal({"PECIA_LISTEN": address})
+@pytest.mark.parametrize("name", ["listen", "metrics_listen"])
+def test_addresses_have_a_host_and_a_port(name: str, address: str) -> None:
+    """What is not IP:PORT is refused; an IPv6 address without brackets would be another one.
+
+    Only the address of what can be left out may be empty.
+    """
+    if name == "metrics_listen" and not address:
+        assert not load_one(name, address)
+        return
+    variable = BY_NAME[name].env
+    expected = f"{variable} must be HOST:PORT such as 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051"
+    assert expected == refusal({variable: address, "PECIA_INSECURE_LISTEN": "true"})
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", " [::1]:0 "])
+def test_metrics_may_be_listened_to_from_anywhere(address: str) -> None:
+    """They have no text of anybody."""
+    assert address.strip() == load_one("metrics_listen", address)
+
+
+@pytest.mark.parametrize("name", ["tls_certificate", "tls_key"])
+def test_a_certificate_and_its_key_come_together(name: str) -> None:
+    """One without the other is a mistake, not a server without TLS."""
+    assert refusal({BY_NAME[name].env: CERTIFICATE[name]}) == (
+        "PECIA_TLS_CERTIFICATE and PECIA_TLS_KEY belong together: give both files, or neither"
+    )
+
+
+def test_client_certificates_need_tls() -> None:
+    """Who asks for them without a certificate would get none, and everybody in."""
+    assert refusal({"PECIA_TLS_CLIENT_CA": "clients.pem"}) == (
+        "PECIA_TLS_CLIENT_CA needs PECIA_TLS_CERTIFICATE and PECIA_TLS_KEY: "
+        "client certificates come with TLS only"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({}, (False, False)),
+        (CERTIFICATE, (True, False)),
+        ({"authentication": "required"}, (False, True)),
+        ({**CERTIFICATE, "tls_client_ca": "clients.pem", "authentication": "required"}, (True, True)),
+    ],
+)
+def test_settings_tell_whether_a_server_is_secure(flags: dict[str, str], expected: tuple[bool, bool]) -> None:
+    """TLS and authentication are two things, each of which a server on loopback may have."""
+    settings = Settings.load({}, flags)
+    assert expected == (settings.tls, settings.authenticated)
+
+
+@pytest.mark.parametrize("name", ["tls_certificate", "tls_key", "tls_client_ca", "audit_spool_dir"])
+def test_paths(name: str) -> None:
+    """Any text is one that a file system could have."""
+    settings = Settings.load({}, {**CERTIFICATE, name: " /etc/pecia/a file "})
+    assert "/etc/pecia/a file" == getattr(settings, name)
+    assert refusal({BY_NAME[name].env: "a\0b"}) == f"{BY_NAME[name].env} must be a path"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +279,9 @@ def test_switches(text: str, expected: bool) -> None:
     assert expected is load_one("reflection", text)
 
 
-@pytest.mark.parametrize("name", ["audit_keep_prompt", "audit_keep_payload", "reflection"])
+@pytest.mark.parametrize(
+    "name", [setting.name for setting in SETTINGS if get_type_hints(Settings)[setting.name] is bool]
+)
 @pytest.mark.parametrize("text", ["", "2", "maybe", "truee"])
 def test_no_switches(name: str, text: str) -> None:
     """Any other word is refused."""
@@ -197,7 +291,10 @@ def test_no_switches(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "choices"),
     [
+        ("authentication", ["none", "required"]),
         ("audit_sink", ["database", "null"]),
+        ("audit_durability", ["memory", "spool", "fsync", "commit"]),
+        ("audit_full", ["drop", "refuse"]),
         ("log_level", ["debug", "info", "warning", "error"]),
         ("log_format", ["auto", "json", "console"]),
     ],
