@@ -11,9 +11,14 @@ class ListenError(RuntimeError):
     """The server can't listen where it should; the message says why."""
 
 
-def listen_error(listen: str, reason: str = "the port is taken, or the address is not here") -> ListenError:
-    """Make the error for an address, given as HOST:PORT."""
-    return ListenError(f"can't listen on {listen}: {reason}; choose another with --listen")
+def listen_error(
+    listen: str,
+    reason: str = "the port is taken, or the address is not here",
+    *,
+    flag: str = "--listen",
+) -> ListenError:
+    """Make the error for an address, given as HOST:PORT, that was chosen with a flag."""
+    return ListenError(f"can't listen on {listen}: {reason}; choose another with {flag}")
 
 
 async def check_listen(listen: str) -> None:
@@ -34,14 +39,15 @@ async def check_listen(listen: str) -> None:
                 probe.bind(address)
         except OSError as error:
             if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
-                raise listen_error(listen, _reason(error)) from None
+                raise listen_error(listen, bind_failure(error)) from None
         else:
             bound += 1
     if not bound:
         raise listen_error(listen, "the address is not this machine's")
 
 
-def _reason(error: OSError) -> str:
+def bind_failure(error: OSError) -> str:
+    """Say why an address could not be bound."""
     if error.errno == errno.EADDRINUSE:
         return "the port is taken"
     return error.strerror or type(error).__name__

@@ -6,11 +6,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Row, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from pecia_service.errors import UnavailableError
 from pecia_service.storage.drivers import WRITES, open_postgresql, open_sqlite
@@ -25,6 +27,15 @@ MAX_ATTEMPTS = 8
 
 _FIRST_DELAY_SECONDS = 0.01
 _LONGEST_DELAY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """The connections to a database: how many may be open at once, are in use, and are open but idle."""
+
+    size: int
+    checked_out: int
+    idle: int
 
 
 class Database:
@@ -138,6 +149,13 @@ class Database:
     async def ping(self) -> None:
         """Ask the database for an answer; raises UnavailableError (STORAGE_UNAVAILABLE)."""
         await self.fetch(select(literal(1)))
+
+    def pool_status(self) -> PoolStatus:
+        """Tell how the pool of connections stands."""
+        pool = self._engine.pool
+        # Both engines are made with this kind of pool; its base class has no figures.
+        assert isinstance(pool, QueuePool)
+        return PoolStatus(size=pool.size(), checked_out=pool.checkedout(), idle=pool.checkedin())
 
     async def dispose(self) -> None:
         """Close all connections that are not in use."""

@@ -1,0 +1,1 @@
+"""What a server tells of itself: metrics, health, readiness, and traces."""
