@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from pecia_service.access.authentication import Authenticator
+from pecia_service.access.memory import CredentialMemory
+from pecia_service.access.store import CredentialStore
 from pecia_service.audit.ports import AuditSink, Sources
 from pecia_service.audit.retention import Retention
 from pecia_service.audit.service import Audit
@@ -73,6 +76,8 @@ class Application:
     checkers: BoundedCache[bytes, OutputChecker]
     sink: AuditSink
     database: Database
+    authenticator: Authenticator | None
+    """None where authentication is off."""
 
 
 @asynccontextmanager
@@ -113,6 +118,9 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             clock=system_clock,
             settle_seconds=settings.audit_settle_seconds,
         )
+        authenticator = _authenticator(settings, database) if settings.authenticated else None
+        if authenticator is not None:
+            stack.push_async_callback(authenticator.aclose)
         yield Application(
             _generators(settings, database, renderer, sink),
             Registry(RegistryStore(database), system_clock),
@@ -124,6 +132,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             ),
             sink,
             database,
+            authenticator,
         )
 
 
@@ -165,6 +174,15 @@ def _cache(settings: Settings, weigh: Callable[[V], int], ttl: float = 0) -> Bou
     return BoundedCache(
         max_entries=settings.cache_entries, max_bytes=settings.cache_bytes, weigh=weigh, ttl=ttl or None
     )
+
+
+def _authenticator(settings: Settings, database: Database) -> Authenticator:
+    memory = CredentialMemory(
+        monotonic=time.monotonic,
+        seconds=settings.credential_seconds,
+        outage_seconds=settings.credential_outage_seconds,
+    )
+    return Authenticator(CredentialStore(database), memory, clock=system_clock)
 
 
 def _sink(settings: Settings, store: AuditStore) -> AuditSink:
