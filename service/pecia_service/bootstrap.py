@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pecia_service.access.authentication import Authenticator
 from pecia_service.access.memory import CredentialMemory
@@ -68,16 +68,28 @@ def system_ids() -> Callable[[], str]:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What the server translates to."""
+    """What the server translates to; `caches` are all that it keeps, by name."""
 
     generator: Callable[[str], PromptGenerator]
     registry: Registry
     audit: Audit
     checkers: BoundedCache[bytes, OutputChecker]
+    caches: Mapping[str, BoundedCache[Any, Any]]
     sink: AuditSink
     database: Database
     authenticator: Authenticator | None
     """None where authentication is off."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Caches:
+    """What all tenants share; the keys of pieces begin with the tenant."""
+
+    bundles: BoundedCache[PieceKey, Bundle]
+    templates: BoundedCache[PieceKey, Template]
+    resolved: BoundedCache[PieceKey, ResolvedBundle]
+    labels: BoundedCache[PieceKey, Bundle]
+    checkers: BoundedCache[bytes, OutputChecker]
 
 
 @asynccontextmanager
@@ -121,15 +133,23 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         authenticator = _authenticator(settings, database) if settings.authenticated else None
         if authenticator is not None:
             stack.push_async_callback(authenticator.aclose)
-        yield Application(
-            _generators(settings, database, renderer, sink),
-            Registry(RegistryStore(database), system_clock),
-            audit,
-            BoundedCache(
+        caches = _Caches(
+            bundles=_cache(settings, weigh_bundle),
+            templates=_cache(settings, weigh_template),
+            resolved=_cache(settings, weigh_resolved),
+            labels=_cache(settings, weigh_bundle, settings.label_staleness),
+            checkers=BoundedCache(
                 max_entries=_CHECKERS_AT_HAND,
                 max_bytes=settings.cache_bytes,
                 weigh=lambda checker: checker.weight,
             ),
+        )
+        yield Application(
+            _generators(settings, database, renderer, sink, caches),
+            Registry(RegistryStore(database), system_clock),
+            audit,
+            caches.checkers,
+            {field.name: getattr(caches, field.name) for field in fields(caches)},
             sink,
             database,
             authenticator,
@@ -137,23 +157,19 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
 
 def _generators(
-    settings: Settings, database: Database, renderer: Renderer, sink: AuditSink
+    settings: Settings, database: Database, renderer: Renderer, sink: AuditSink, caches: _Caches
 ) -> Callable[[str], PromptGenerator]:
-    """Return what gives each tenant its generator; all share the caches, whose keys begin with the tenant."""
-    bundles: BoundedCache[PieceKey, Bundle] = _cache(settings, weigh_bundle)
-    templates: BoundedCache[PieceKey, Template] = _cache(settings, weigh_template)
-    resolved: BoundedCache[PieceKey, ResolvedBundle] = _cache(settings, weigh_resolved)
-    labels: BoundedCache[PieceKey, Bundle] = _cache(settings, weigh_bundle, settings.label_staleness)
+    """Return what gives each tenant its generator."""
     new_id = system_ids()
 
     @lru_cache(maxsize=_TENANTS_AT_HAND)
     def generator(tenant_id: str) -> PromptGenerator:
         label_source: LabelSource = DatabaseLabelSource(database, tenant_id)
         if settings.label_staleness:
-            label_source = CachedLabelSource(label_source, labels, tenant_id)
+            label_source = CachedLabelSource(label_source, caches.labels, tenant_id)
         return PromptGenerator(
-            CachedBundleSource(DatabaseBundleSource(database, tenant_id), bundles, tenant_id),
-            CachedTemplateSource(DatabaseTemplateSource(database, tenant_id), templates, tenant_id),
+            CachedBundleSource(DatabaseBundleSource(database, tenant_id), caches.bundles, tenant_id),
+            CachedTemplateSource(DatabaseTemplateSource(database, tenant_id), caches.templates, tenant_id),
             renderer,
             TenantSink(
                 sink,
@@ -164,7 +180,7 @@ def _generators(
             clock=system_clock,
             new_id=new_id,
             label_source=label_source,
-            resolved_cache=TenantResolvedCache(resolved, tenant_id),
+            resolved_cache=TenantResolvedCache(caches.resolved, tenant_id),
         )
 
     return generator

@@ -26,6 +26,7 @@ from pecia_service.server.context import current_caller
 from pecia_service.server.health import HealthServicer
 from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
 from pecia_service.server.listening import check_listen, listen_error
+from pecia_service.server.monitoring.monitor import monitored
 from pecia_service.server.prompts import PromptServicer
 from pecia_service.server.registry import RegistryServicer
 from pecia_service.settings import Settings
@@ -120,18 +121,26 @@ async def serve(settings: Settings, started: Callable[[int], None] | None = None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with application(settings) as app:
+    async with (
+        application(settings) as app,
+        monitored(
+            settings.metrics_listen, database=app.database, caches=app.caches, audit=app.sink.status
+        ) as monitor,
+    ):
         server = PeciaServer(settings, app)
         port = await server.start()
+        monitor.readiness.serving()
         log.info(
             "serving",
             listen=settings.listen.rpartition(":")[0] + f":{port}",
             database=str(app.database.url),
             audit=settings.audit_sink,
+            metrics=monitor.address,
         )
         if started is not None:
             started(port)
         await stop.wait()
+        monitor.readiness.draining()
         log.info("stopping", grace_seconds=settings.shutdown_grace)
         await server.stop()
         await app.sink.aclose(settings.shutdown_grace)

@@ -201,7 +201,11 @@ class _Handler(WSGIRequestHandler):
         self.connection.settimeout(self.server.request_seconds)
         # A page needs no body, and would wait here for one that doesn't come.
         exchange = _Exchange(
-            io.BytesIO(), self.wfile, self.get_stderr(), self.get_environ(), multithread=True
+            io.BytesIO(),
+            cast("IO[bytes]", self.wfile),
+            self.get_stderr(),
+            self.get_environ(),
+            multithread=True,
         )
         exchange.request_handler = self  # type: ignore[attr-defined]  # as WSGIRequestHandler.handle does
         exchange.run(self.server.pages)

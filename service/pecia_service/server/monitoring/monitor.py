@@ -6,7 +6,7 @@ import platform
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, make_wsgi_app
@@ -23,9 +23,15 @@ from pecia_service.server.monitoring.readiness import Readiness
 from pecia_service.server.monitoring.snapshot import Snapshot, SnapshotCollector
 from pecia_service.storage.engine import Database
 
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
 
 class Monitor:
-    """The metrics and probes of one server, served on `address`; make it with `monitored`."""
+    """The metrics and probes of one server; make it with `monitored`.
+
+    Without an address in `listen` nothing is served, and nothing counted: `calls` is None.
+    """
 
     def __init__(
         self,
@@ -35,16 +41,40 @@ class Monitor:
         caches: Mapping[str, BoundedCache[Any, Any]],
         audit: Callable[[], SinkStatus],
     ) -> None:
-        # When a series began is of no use here, and would double their number.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # in the library
         self._database = database
         self._caches = caches
         self._audit = audit
         self._watch = DatabaseWatch(database.ping)
         self._lag = LoopLag()
         self.readiness = Readiness(self._watch, audit)
-        registry = CollectorRegistry()
-        self.calls = CallMetrics(registry)
+        self.calls: CallMetrics | None = None
+        self._server: MonitoringServer | None = None
+        if listen:
+            registry = CollectorRegistry()
+            self.calls = CallMetrics(registry)
+            self._server = MonitoringServer(listen, self._pages(registry))
+
+    @property
+    def address(self) -> str | None:
+        """HOST:PORT of the pages as bound, None if there are none."""
+        return None if self._server is None else self._server.address
+
+    def start(self) -> None:
+        """Begin to measure and to answer."""
+        if self._server is not None:
+            self._lag.start()
+            self._server.start()
+
+    async def aclose(self) -> None:
+        """Let go of the port, and stop to measure."""
+        if self._server is not None:
+            await self._server.close()
+        self._lag.stop()
+        await self._watch.aclose()
+
+    def _pages(self, registry: CollectorRegistry) -> dict[str, WSGIApplication]:
+        # When a series began is of no use here, and would double their number.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # in the library
         loop = LoopCalls()
         registry.register(SnapshotCollector(loop, self._snapshot))
         Gauge(
@@ -59,30 +89,11 @@ class Monitor:
             registry=registry,
         ).labels(_version(), platform.python_version()).set(1)
         ProcessCollector(registry=registry)
-        self._server = MonitoringServer(
-            listen,
-            {
-                "/metrics": make_wsgi_app(registry),
-                "/healthz": health_page(loop),
-                "/readyz": readiness_page(loop, self.readiness.report),
-            },
-        )
-
-    @property
-    def address(self) -> str:
-        """HOST:PORT of the pages, as bound."""
-        return self._server.address
-
-    def start(self) -> None:
-        """Begin to measure and to answer."""
-        self._lag.start()
-        self._server.start()
-
-    async def aclose(self) -> None:
-        """Let go of the port, and stop to measure."""
-        await self._server.close()
-        self._lag.stop()
-        await self._watch.aclose()
+        return {
+            "/metrics": make_wsgi_app(registry),
+            "/healthz": health_page(loop),
+            "/readyz": readiness_page(loop, self.readiness.report),
+        }
 
     async def _snapshot(self) -> Snapshot:
         report = await self.readiness.report()
@@ -102,14 +113,11 @@ async def monitored(
     database: Database,
     caches: Mapping[str, BoundedCache[Any, Any]],
     audit: Callable[[], SinkStatus],
-) -> AsyncIterator[Monitor | None]:
-    """Serve the pages of a server on HOST:PORT while it runs; give None, and serve none, where that is empty.
+) -> AsyncIterator[Monitor]:
+    """Serve the pages of a server on HOST:PORT while it runs; see Monitor.
 
     Raises ListenError for an address that can't be had.
     """
-    if not listen:
-        yield None
-        return
     monitor = Monitor(listen, database=database, caches=caches, audit=audit)
     monitor.start()
     try:
