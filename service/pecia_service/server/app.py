@@ -41,17 +41,21 @@ _HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 class PeciaServer:
-    """A gRPC server over one application; it belongs to one event loop."""
+    """A gRPC server over one application; it belongs to one event loop.
 
-    def __init__(self, settings: Settings, application: Application) -> None:
+    With `share_port` other workers of the same supervisor, who has reserved the port, listen on it too.
+    """
+
+    def __init__(self, settings: Settings, application: Application, *, share_port: bool = False) -> None:
         self._settings = settings
+        self._share_port = share_port
         self._server = aio.server(
             interceptors=[ErrorMappingInterceptor()],
             options=[
                 ("grpc.max_receive_message_length", settings.max_request_bytes),
                 ("grpc.max_send_message_length", settings.max_response_bytes),
                 # A port that is taken is an error, not a silent share.
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(share_port)),
             ],
         )
         self._health = HealthServicer()
@@ -78,7 +82,8 @@ class PeciaServer:
 
     async def start(self) -> int:
         """Start to serve, and return the port; raises ListenError for an address that can't be had."""
-        await check_listen(self._settings.listen)
+        if not self._share_port:
+            await check_listen(self._settings.listen)
         try:
             port = self._server.add_insecure_port(self._settings.listen)
         except RuntimeError:
@@ -110,8 +115,12 @@ class PeciaServer:
         )
 
 
-async def serve(settings: Settings, started: Callable[[int], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then stop gracefully; `started` is told the port.
+async def serve(
+    settings: Settings, started: Callable[[str | None], None] | None = None, *, share_port: bool = False
+) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully; a worker shares its port with others.
+
+    `started` is told HOST:PORT of the metrics, None if they are not served.
 
     Raises SchemaError, UnavailableError and ListenError when the server can't start.
     """
@@ -127,7 +136,7 @@ async def serve(settings: Settings, started: Callable[[int], None] | None = None
             settings.metrics_listen, database=app.database, caches=app.caches, audit=app.sink.status
         ) as monitor,
     ):
-        server = PeciaServer(settings, app)
+        server = PeciaServer(settings, app, share_port=share_port)
         port = await server.start()
         monitor.readiness.serving()
         log.info(
@@ -138,7 +147,7 @@ async def serve(settings: Settings, started: Callable[[int], None] | None = None
             metrics=monitor.address,
         )
         if started is not None:
-            started(port)
+            started(monitor.address)
         await stop.wait()
         monitor.readiness.draining()
         log.info("stopping", grace_seconds=settings.shutdown_grace)

@@ -1,0 +1,57 @@
+"""Run a supervisor with the settings of the environment: what `pecia serve --workers N` becomes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+
+import structlog
+
+from pecia_service import logs
+from pecia_service.server.listening import ListenError
+from pecia_service.server.workers.backoff import Backoff
+from pecia_service.server.workers.command import with_settings, worker_command
+from pecia_service.server.workers.reservation import Reservation
+from pecia_service.server.workers.supervisor import REFUSED, Supervisor
+from pecia_service.server.workers.worker import Worker
+from pecia_service.settings import Settings
+
+
+async def supervise(settings: Settings, reservation: Reservation) -> int:
+    """Keep workers on a reserved port until SIGTERM or SIGINT; return the exit code of the service."""
+    environment = with_settings(os.environ, {"listen": reservation.listen})
+
+    async def start(index: int) -> Worker:
+        return await Worker.start(index, worker_command, environment, time.monotonic)
+
+    supervisor = Supervisor(
+        workers=settings.workers,
+        start=start,
+        backoff=lambda: Backoff(random.random),
+        grace=settings.shutdown_grace,
+        log=structlog.get_logger("pecia.supervisor").bind(listen=reservation.listen),
+    )
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
+    loop.add_signal_handler(signal.SIGINT, supervisor.interrupt)
+    return await supervisor.run()
+
+
+def main() -> int:
+    """Reserve the port and run the workers; return the exit code."""
+    settings = Settings.load(os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        with Reservation.make(settings.listen) as reservation:
+            return asyncio.run(supervise(settings, reservation))
+    except ListenError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
