@@ -26,26 +26,29 @@ class CacheStatistics:
 
 
 class _Request(Generic[K, V]):
-    """A key that carries how to load its value, and compares as the key alone."""
+    """A key that carries how to load its value, and compares as the key and the era of its load."""
 
-    __slots__ = ("key", "load")
+    __slots__ = ("era", "key", "load")
 
-    def __init__(self, key: K, load: Callable[[], Awaitable[V]] | None) -> None:
+    def __init__(self, key: K, era: int, load: Callable[[], Awaitable[V]] | None) -> None:
         self.key = key
+        self.era = era
         self.load = load
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Request) and self.key == other.key
+        return isinstance(other, _Request) and self.key == other.key and self.era == other.era
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What is known of a value that is kept: its weight in bytes, and what will let go of it in time."""
+class _Held(Generic[V]):
+    """A value that is kept: its weight in bytes, the era of its load, and what will let go of it in time."""
 
+    value: V
     weight: int
+    era: int
     expiry: asyncio.TimerHandle | None
 
 
@@ -55,6 +58,8 @@ class BoundedCache(Generic[K, V]):
     Holds at most `max_entries` (1 or more) values that weigh at most `max_bytes` together, by `weigh`. A
     value that is heavier than all the room is answered and not kept. Errors are shared by those who wait,
     and never kept. With `ttl` (seconds) a value is loaded again when it is older.
+
+    Each `forget` begins a new era: what was being loaded then goes to those who wait for it, and is not kept.
     """
 
     def __init__(
@@ -64,21 +69,44 @@ class BoundedCache(Generic[K, V]):
         self._max_bytes = max_bytes
         self._weigh = weigh
         self._ttl = ttl
-        self._held: OrderedDict[K, _Held] = OrderedDict()
+        self._held: OrderedDict[K, _Held[V]] = OrderedDict()
         self._weight = 0
         self._evictions = 0
+        self._era = 0
         # async-lru joins concurrent misses and keeps the values. It knows no weights and does not tell what
         # it lets go of, so that is decided here alone.
         self._cached = alru_cache(maxsize=None)(self._load)
 
-    async def get(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
-        """Return the value of `key`; load it when it is not here, once for all who ask meanwhile."""
-        if key in self._held:
-            self._held.move_to_end(key)
-        return await self._cached(_Request(key, load))
+    async def get(self, key: K, load: Callable[[], Awaitable[V]], *, era: int | None = None) -> V:
+        """Return the value of `key`; load it when it is not here, once for all who ask meanwhile.
+
+        A `load` that works from what was read before now gives the `era` of that time: if it has ended, the
+        value is loaded for this caller alone, and not kept.
+        """
+        if era is not None and era != self._era:
+            return await load()
+        held = self._held.get(key)
+        if held is None:
+            return await self._cached(_Request(key, self._era, load))
+        self._held.move_to_end(key)
+        return await self._cached(_Request(key, held.era, load))
+
+    def forget(self, unwanted: Callable[[K, V], bool]) -> None:
+        """Let go of the values for which `unwanted` holds, and of all that is being loaded now.
+
+        Nobody knows yet what that will be, and it may come from what was read before.
+        """
+        self._era += 1
+        for key in [key for key, held in self._held.items() if unwanted(key, held.value)]:
+            self._let_go(key)
+
+    @property
+    def era(self) -> int:
+        """The number of times that something was forgotten."""
+        return self._era
 
     def __contains__(self, key: K) -> bool:
-        return self._cached.cache_contains(_Request(key, None))
+        return self._cached.cache_contains(self._request(key))
 
     def statistics(self) -> CacheStatistics:
         """Return counts since the start, and what is held now."""
@@ -91,16 +119,20 @@ class BoundedCache(Generic[K, V]):
         value = await load()
         # Weighed before anybody has the value, so that nobody who stops waiting leaves it uncounted. What
         # async-lru has given up meanwhile is not kept, and has no weight.
-        if request.key in self:
-            self._keep(request.key, self._weigh(value))
+        if self._cached.cache_contains(request):
+            if request.era == self._era:
+                self._keep(request.key, value)
+            else:
+                self._cached.cache_invalidate(request)
         return value
 
-    def _keep(self, key: K, weight: int) -> None:
+    def _keep(self, key: K, value: V) -> None:
         """Count a value, and let go of the least recently used until it has room."""
+        weight = self._weigh(value)
         if key in self._held:
             self._held_no_more(key)
         if weight > self._max_bytes:
-            self._cached.cache_invalidate(_Request(key, None))
+            self._cached.cache_invalidate(self._request(key))
             return
         while self._weight + weight > self._max_bytes or len(self._held) >= self._max_entries:
             self._let_go(next(iter(self._held)))
@@ -108,15 +140,21 @@ class BoundedCache(Generic[K, V]):
         expiry = None
         if self._ttl is not None:
             expiry = asyncio.get_running_loop().call_later(self._ttl, self._let_go, key)
-        self._held[key] = _Held(weight, expiry)
+        self._held[key] = _Held(value, weight, self._era, expiry)
         self._weight += weight
 
     def _let_go(self, key: K) -> None:
+        request = self._request(key)
         self._held_no_more(key)
-        self._cached.cache_invalidate(_Request(key, None))
+        self._cached.cache_invalidate(request)
 
     def _held_no_more(self, key: K) -> None:
         held = self._held.pop(key)
         self._weight -= held.weight
         if held.expiry is not None:
             held.expiry.cancel()
+
+    def _request(self, key: K) -> _Request[K, V]:
+        """Make what async-lru knows a value by, whether it is kept or being loaded."""
+        held = self._held.get(key)
+        return _Request(key, self._era if held is None else held.era, None)
