@@ -36,6 +36,7 @@ class ReplayCause(enum.Enum):
     REDACTED = enum.auto()
     PAYLOAD_MISSING = enum.auto()
     PIECE_MISSING = enum.auto()
+    TEMPLATE_ERASED = enum.auto()
 
     @property
     def proves_damage(self) -> bool:

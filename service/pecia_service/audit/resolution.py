@@ -12,11 +12,18 @@ from pecia_service.audit.record import AuditRecord, TemplateUse
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import DataLossError, InvalidInputError, NotFoundError
 from pecia_service.registry.identifiers import require_identifier, require_semver
-from pecia_service.registry.model import Bundle, DamagedTemplateError, Slot, Template, TemplateRef
+from pecia_service.registry.model import (
+    Bundle,
+    DamagedTemplateError,
+    Slot,
+    Template,
+    TemplateErasedError,
+    TemplateRef,
+)
 from pecia_service.rendering.model import ResolvedBundle
 
-StoredPiece: TypeAlias = Template | DataLossError
-"""A template as it is stored now, or the error (PIECE_DAMAGED) that says which part of it was changed."""
+StoredPiece: TypeAlias = Template | DataLossError | TemplateErasedError
+"""A template as it is stored now, or the error: PIECE_DAMAGED says which part of it was changed."""
 
 LoadPieces: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, StoredPiece]]]
 """Gives the inline pieces that are kept, by definition hash."""
@@ -38,7 +45,7 @@ class Resolution:
     """What became of the pieces of a render.
 
     `damaged` is proved by the pieces' own hashes, `differing` by comparison with the record; `missing` are
-    gone. `resolved` is None when no prompt can be made.
+    gone, or their text is. `resolved` is None when no prompt can be made.
     """
 
     resolved: ResolvedBundle | None
@@ -118,14 +125,14 @@ class Resolver:
         source = self._sources.templates
         try:
             return dict(await source.get_templates(refs))
-        except DataLossError:
+        except (DataLossError, TemplateErasedError):
             pass
-        # One damaged template hides the others; ask for each.
+        # One damaged or erased template hides the others; ask for each.
         found: dict[TemplateRef, StoredPiece] = {}
         for ref in refs:
             try:
                 found[ref] = await source.get_template(ref.template_id, ref.semver)
-            except DataLossError as error:
+            except (DataLossError, TemplateErasedError) as error:
                 found[ref] = error
             except NotFoundError:
                 continue
@@ -155,6 +162,12 @@ def _assemble(
         if piece is None:
             missing.append(
                 ReplayFinding(ReplayCause.PIECE_MISSING, f"template {ref} no longer exists", slot, ref)
+            )
+        elif isinstance(piece, TemplateErasedError):
+            missing.append(
+                ReplayFinding(
+                    ReplayCause.TEMPLATE_ERASED, f"the text of template {ref} was erased", slot, ref
+                )
             )
         elif isinstance(piece, DataLossError):
             damaged.append(_damaged(piece, slot, ref))

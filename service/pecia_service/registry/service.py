@@ -48,7 +48,8 @@ class Registry:
     async def publish_template(self, tenant_id: str, template: Template) -> Published[Template]:
         """Store a template version for good; the same definition again changes nothing.
 
-        Raises AlreadyExistsError (TEMPLATE_ALREADY_EXISTS).
+        Raises AlreadyExistsError (TEMPLATE_ALREADY_EXISTS), and TemplateErasedError (TEMPLATE_ERASED) for a
+        version whose text was erased.
         """
         return await self._pieces.add_template(tenant_id, template, self._clock())
 
@@ -56,7 +57,7 @@ class Registry:
         """Store a bundle version for good; the same definition again changes nothing.
 
         The answer has its `stored_bundle_hash`. Raises AlreadyExistsError (BUNDLE_ALREADY_EXISTS) and
-        PreconditionError (TEMPLATE_REFERENCE_MISSING).
+        PreconditionError (TEMPLATE_REFERENCE_MISSING, TEMPLATE_ERASED).
         """
         found = await self._pieces.get_templates(tenant_id, bundle.slots.values())
         templates: dict[Slot, Template] = {}
@@ -67,10 +68,13 @@ class Registry:
         bundle_hash = compute_bundle_hash(bundle, templates)
         return await self._pieces.add_bundle(tenant_id, bundle, bundle_hash, self._clock())
 
-    async def get_template(self, tenant_id: str, ref: TemplateRef) -> StoredTemplate:
-        """Return a template version; raises NotFoundError (TEMPLATE_NOT_FOUND)."""
+    async def get_template(self, tenant_id: str, ref: TemplateRef) -> StoredTemplate | TemplateSummary:
+        """Return a template version, or what is left of an erased one.
+
+        Raises NotFoundError (TEMPLATE_NOT_FOUND).
+        """
         checked = TemplateRef.checked(ref.template_id, ref.semver, "template")
-        return await self._pieces.get_template(tenant_id, checked)
+        return await self._pieces.find_template(tenant_id, checked)
 
     async def get_bundle(self, tenant_id: str, bundle_id: str, semver: str) -> StoredBundle:
         """Return a bundle version; raises NotFoundError (BUNDLE_NOT_FOUND)."""

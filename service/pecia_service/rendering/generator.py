@@ -150,8 +150,8 @@ class PromptGenerator:
     async def resolve(self, bundle_id: str, semver: str, field: str = "bundle") -> ResolvedBundle:
         """Return an exact version, ready to render; `field` is the reference's path that errors name.
 
-        Raises InvalidInputError for malformed names, NotFoundError (BUNDLE_NOT_FOUND), DataLossError
-        (PIECE_DAMAGED), UnavailableError.
+        Raises InvalidInputError for malformed names, NotFoundError (BUNDLE_NOT_FOUND), TemplateErasedError
+        (TEMPLATE_ERASED), DataLossError (PIECE_DAMAGED), UnavailableError.
         """
         if self._cache is None:
             return await self._load_version(bundle_id, semver, field)

@@ -22,11 +22,18 @@ class TemplateSource(Protocol):
     """Gives templates by exact version. A source belongs to one tenant."""
 
     async def get_template(self, template_id: str, semver: str) -> Template:
-        """Return a template; raises NotFoundError (TEMPLATE_NOT_FOUND), DataLossError (PIECE_DAMAGED)."""
+        """Return a template.
+
+        Raises NotFoundError (TEMPLATE_NOT_FOUND), TemplateErasedError (TEMPLATE_ERASED), DataLossError
+        (PIECE_DAMAGED).
+        """
         ...
 
     async def get_templates(self, refs: Collection[TemplateRef]) -> Mapping[TemplateRef, Template]:
-        """Return those of the templates that exist, in one go; raises DataLossError (PIECE_DAMAGED)."""
+        """Return those of the templates that exist, in one go.
+
+        Raises TemplateErasedError (TEMPLATE_ERASED), DataLossError (PIECE_DAMAGED).
+        """
         ...
 
 

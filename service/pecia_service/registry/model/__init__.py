@@ -2,6 +2,7 @@
 
 from pecia_service.registry.model.bundle import Bundle, compute_bundle_hash, damaged_bundle
 from pecia_service.registry.model.common import Role, Slot, TemplateRef, check_adapter_version
+from pecia_service.registry.model.erasure import TemplateErasedError, TemplateErasure
 from pecia_service.registry.model.label import Label, LabelAction, LabelEvent
 from pecia_service.registry.model.missing import (
     bundle_not_found,
@@ -36,6 +37,8 @@ __all__ = [
     "StoredBundle",
     "StoredTemplate",
     "Template",
+    "TemplateErasedError",
+    "TemplateErasure",
     "TemplateRef",
     "TemplateSummary",
     "bundle_not_found",

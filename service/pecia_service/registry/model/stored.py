@@ -32,10 +32,11 @@ class StoredBundle:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSummary:
-    """A published template without its content, as lists show it.
+    """A published template without its content, as lists show it, and all that is left of an erased one.
 
     All of it is what is stored, and nothing is proved: what can't be read is empty, and `role` None. Texts
-    may hold lone surrogates. `published_at` is in microseconds since the epoch.
+    may hold lone surrogates. `published_at`, and `erased_at` of an erased one, are in microseconds since the
+    epoch.
     """
 
     template_id: str
@@ -49,6 +50,7 @@ class TemplateSummary:
     definition_hash: str
     content_bytes: int
     published_at: int
+    erased_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pecia_service.registry.store.erasures import ErasureStore
 from pecia_service.registry.store.labels import LabelStore
 from pecia_service.registry.store.pieces import PieceStore
 from pecia_service.registry.store.places import Listed
@@ -14,6 +15,7 @@ class RegistryStore:
     def __init__(self, database: Database) -> None:
         self.pieces = PieceStore(database)
         self.labels = LabelStore(database)
+        self.erasures = ErasureStore(database)
 
 
-__all__ = ["LabelStore", "Listed", "PieceStore", "RegistryStore"]
+__all__ = ["ErasureStore", "LabelStore", "Listed", "PieceStore", "RegistryStore"]

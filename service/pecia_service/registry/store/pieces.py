@@ -18,6 +18,7 @@ from pecia_service.registry.model import (
     StoredBundle,
     StoredTemplate,
     Template,
+    TemplateErasedError,
     TemplateRef,
     TemplateSummary,
     bundle_not_found,
@@ -26,6 +27,7 @@ from pecia_service.registry.model import (
 )
 from pecia_service.registry.store.places import Key, Listed, Place
 from pecia_service.registry.store.rows import (
+    RowValues,
     bundle_from_row,
     bundle_summary_from_row,
     bundle_to_row,
@@ -49,6 +51,7 @@ class PieceStore:
 
     Each method raises UnavailableError (STORAGE_UNAVAILABLE), and where it reads pieces DataLossError
     (PIECE_DAMAGED); lists read no pieces but summaries, which nothing proves. Reads are one statement each.
+    What needs the text of an erased template raises TemplateErasedError (TEMPLATE_ERASED).
     """
 
     def __init__(self, database: Database) -> None:
@@ -59,7 +62,8 @@ class PieceStore:
     ) -> Published[Template]:
         """Store a template unless its version is there already.
 
-        Raises AlreadyExistsError (TEMPLATE_ALREADY_EXISTS) when that has another definition.
+        Raises AlreadyExistsError (TEMPLATE_ALREADY_EXISTS) when that has another definition, and
+        TemplateErasedError when it was erased: its row stays, so that no text comes back.
         """
         values = {"tenant_id": tenant_id, **template_to_row(template, published_at)}
         key = _template_key(tenant_id, template.template_id, template.semver)
@@ -69,9 +73,13 @@ class PieceStore:
                 return Published(template, published_at, created=True)
             stored = (
                 await connection.execute(
-                    select(templates.c.definition_hash, templates.c.published_at).where(key)
+                    select(
+                        templates.c.definition_hash, templates.c.published_at, templates.c.erased_at
+                    ).where(key)
                 )
             ).one()
+            if stored.erased_at is not None:
+                raise TemplateErasedError(template.ref)
             if stored.definition_hash != template.definition_hash:
                 raise _already_exists(
                     "template",
@@ -120,12 +128,20 @@ class PieceStore:
 
     async def get_template(self, tenant_id: str, ref: TemplateRef) -> StoredTemplate:
         """Return a template; raises NotFoundError (TEMPLATE_NOT_FOUND)."""
+        return _template(await self._template_row(tenant_id, ref))
+
+    async def find_template(self, tenant_id: str, ref: TemplateRef) -> StoredTemplate | TemplateSummary:
+        """Return a template, or what is left of an erased one; raises NotFoundError (TEMPLATE_NOT_FOUND)."""
+        row = await self._template_row(tenant_id, ref)
+        return _template(row) if row["erased_at"] is None else template_summary_from_row(row)
+
+    async def _template_row(self, tenant_id: str, ref: TemplateRef) -> RowValues:
         rows = await self._database.fetch(
             select(templates).where(_template_key(tenant_id, ref.template_id, ref.semver))
         )
         if not rows:
             raise template_not_found(ref.template_id, ref.semver)
-        return template_from_row(rows[0]._mapping)
+        return rows[0]._mapping
 
     async def get_templates(
         self, tenant_id: str, refs: Collection[TemplateRef]
@@ -144,7 +160,7 @@ class PieceStore:
                 templates.c.semver.in_([semver for _, semver in wanted]),
             )
         )
-        found = (template_from_row(row._mapping).template for row in rows)
+        found = (_template(row._mapping).template for row in rows)
         return {template.ref: template for template in found}
 
     async def get_bundle(self, tenant_id: str, bundle_id: str, semver: str) -> StoredBundle:
@@ -205,6 +221,12 @@ class PieceStore:
         return place.listed(
             rows, {"bundle_id": str, "precedence": str, "semver": str}, bundle_summary_from_row
         )
+
+
+def _template(row: RowValues) -> StoredTemplate:
+    if row["erased_at"] is not None:
+        raise TemplateErasedError(TemplateRef(row["template_id"], row["semver"]))
+    return template_from_row(row)
 
 
 def _template_key(tenant_id: str, template_id: str, semver: str) -> ColumnElement[bool]:

@@ -87,6 +87,7 @@ def template_summary_from_row(row: RowValues) -> TemplateSummary:
         definition_hash=stored_text(row["definition_hash"]),
         content_bytes=stored_number(row["content_bytes"]),
         published_at=stored_number(row["published_at"]),
+        erased_at=None if row["erased_at"] is None else stored_number(row["erased_at"]),
     )
 
 

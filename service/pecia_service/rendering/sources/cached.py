@@ -1,4 +1,4 @@
-"""Caching decorators around any source; what they keep never changes, so nothing needs invalidation."""
+"""Caching decorators around any source; what they keep never changes, and is forgotten only when erased."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import TypeAlias
 
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import DataLossError, NotFoundError
-from pecia_service.registry.model import Bundle, Template, TemplateRef, template_not_found
+from pecia_service.registry.model import (
+    Bundle,
+    Template,
+    TemplateErasedError,
+    TemplateRef,
+    template_not_found,
+)
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.ports import BundleSource, LabelSource, LoadResolved, TemplateSource
 
@@ -103,8 +109,8 @@ class _Batch:
         try:
             # Others wait for the same fetch: one who stops waiting must not stop it.
             found = await asyncio.shield(self._fetch)
-        except DataLossError:
-            # The damage may be another's of the batch; asked alone, each gets what is true of it.
+        except (DataLossError, TemplateErasedError):
+            # Another of the batch may be damaged or erased; asked alone, each gets what is true of it.
             return await self._inner.get_template(ref.template_id, ref.semver)
         if ref not in found:
             raise template_not_found(ref.template_id, ref.semver)

@@ -35,8 +35,8 @@ class DatabaseTemplateSource:
     async def get_template(self, template_id: str, semver: str) -> Template:
         """Return a template.
 
-        Raises NotFoundError (TEMPLATE_NOT_FOUND), DataLossError (PIECE_DAMAGED), UnavailableError
-        (STORAGE_UNAVAILABLE).
+        Raises NotFoundError (TEMPLATE_NOT_FOUND), TemplateErasedError (TEMPLATE_ERASED), DataLossError
+        (PIECE_DAMAGED), UnavailableError (STORAGE_UNAVAILABLE).
         """
         ref = TemplateRef(template_id, semver)
         return (await self._pieces.get_template(self._tenant_id, ref)).template
@@ -44,7 +44,8 @@ class DatabaseTemplateSource:
     async def get_templates(self, refs: Collection[TemplateRef]) -> Mapping[TemplateRef, Template]:
         """Return those of the templates that exist.
 
-        Raises DataLossError (PIECE_DAMAGED), UnavailableError (STORAGE_UNAVAILABLE).
+        Raises TemplateErasedError (TEMPLATE_ERASED), DataLossError (PIECE_DAMAGED), UnavailableError
+        (STORAGE_UNAVAILABLE).
         """
         return await self._pieces.get_templates(self._tenant_id, refs)
 
