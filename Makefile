@@ -46,7 +46,7 @@ serve: $(RUNTIME) ## Run a server on the embedded store, with settings from PECI
 
 test: $(DEVELOPMENT) ## Run all tests (or ARGS='...' for pytest), then the coverage gates
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(if $(ARGS),,$(BIN)/coverage report --fail-under=99 --include='$(subst $(space),$(comma),$(strip $(PROMPT_SUBSYSTEM)))')
 	$(if $(ARGS),,$(BIN)/coverage report --fail-under=92)
