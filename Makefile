@@ -25,6 +25,7 @@ PROMPT_SUBSYSTEM := \
 	service/pecia_service/registry/* \
 	service/pecia_service/rendering/* \
 	service/pecia_service/audit/* \
+	service/pecia_service/server/admin.py \
 	service/pecia_service/server/registry.py \
 	service/pecia_service/server/prompts.py \
 	service/pecia_service/server/render_stream.py \

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from pecia_service.access.authentication import Authenticator
 from pecia_service.access.memory import CredentialMemory
@@ -22,23 +22,19 @@ from pecia_service.audit.sinks.tenant import TenantSink
 from pecia_service.audit.store import AuditStore
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.ids import UuidFactory
-from pecia_service.registry.model import Bundle, Template
+from pecia_service.registry.erasure import Erasures, ErasureWatch
 from pecia_service.registry.service import Registry
 from pecia_service.registry.store import RegistryStore
+from pecia_service.rendering.caches import PieceCaches
 from pecia_service.rendering.checking import OutputChecker
 from pecia_service.rendering.generator import PromptGenerator
-from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.ports import LabelSource
 from pecia_service.rendering.renderer import Renderer
 from pecia_service.rendering.sources.cached import (
     CachedBundleSource,
     CachedLabelSource,
     CachedTemplateSource,
-    PieceKey,
     TenantResolvedCache,
-    weigh_bundle,
-    weigh_resolved,
-    weigh_template,
 )
 from pecia_service.rendering.sources.database import (
     DatabaseBundleSource,
@@ -50,10 +46,7 @@ from pecia_service.storage.engine import Database
 from pecia_service.storage.outages import OutageLog
 from pecia_service.storage.schema import prepare
 
-V = TypeVar("V")
-
 _TENANTS_AT_HAND = 1024
-_CHECKERS_AT_HAND = 256
 
 
 def system_clock() -> int:
@@ -72,6 +65,7 @@ class Application:
 
     generator: Callable[[str], PromptGenerator]
     registry: Registry
+    erasures: Erasures
     audit: Audit
     checkers: BoundedCache[bytes, OutputChecker]
     caches: Mapping[str, BoundedCache[Any, Any]]
@@ -79,17 +73,6 @@ class Application:
     database: Database
     authenticator: Authenticator | None
     """None where authentication is off."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Caches:
-    """What all tenants share; the keys of pieces begin with the tenant."""
-
-    bundles: BoundedCache[PieceKey, Bundle]
-    templates: BoundedCache[PieceKey, Template]
-    resolved: BoundedCache[PieceKey, ResolvedBundle]
-    labels: BoundedCache[PieceKey, Bundle]
-    checkers: BoundedCache[bytes, OutputChecker]
 
 
 @asynccontextmanager
@@ -133,20 +116,21 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         authenticator = _authenticator(settings, database) if settings.authenticated else None
         if authenticator is not None:
             stack.push_async_callback(authenticator.aclose)
-        caches = _Caches(
-            bundles=_cache(settings, weigh_bundle),
-            templates=_cache(settings, weigh_template),
-            resolved=_cache(settings, weigh_resolved),
-            labels=_cache(settings, weigh_bundle, settings.label_staleness),
-            checkers=BoundedCache(
-                max_entries=_CHECKERS_AT_HAND,
-                max_bytes=settings.cache_bytes,
-                weigh=lambda checker: checker.weight,
-            ),
+        caches = PieceCaches.create(
+            max_entries=settings.cache_entries,
+            max_bytes=settings.cache_bytes,
+            label_staleness=settings.label_staleness,
         )
+        registry_store = RegistryStore(database)
+        watch = ErasureWatch(
+            registry_store.erasures, caches.forget, seconds=settings.erasure_seconds, clock=system_clock
+        )
+        watch.start()
+        stack.push_async_callback(watch.aclose)
         yield Application(
             _generators(settings, database, renderer, sink, caches),
-            Registry(RegistryStore(database), system_clock),
+            Registry(registry_store, system_clock),
+            Erasures(registry_store.erasures, system_clock, caches.forget),
             audit,
             caches.checkers,
             {field.name: getattr(caches, field.name) for field in fields(caches)},
@@ -157,7 +141,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
 
 
 def _generators(
-    settings: Settings, database: Database, renderer: Renderer, sink: AuditSink, caches: _Caches
+    settings: Settings, database: Database, renderer: Renderer, sink: AuditSink, caches: PieceCaches
 ) -> Callable[[str], PromptGenerator]:
     """Return what gives each tenant its generator."""
     new_id = system_ids()
@@ -184,12 +168,6 @@ def _generators(
         )
 
     return generator
-
-
-def _cache(settings: Settings, weigh: Callable[[V], int], ttl: float = 0) -> BoundedCache[PieceKey, V]:
-    return BoundedCache(
-        max_entries=settings.cache_entries, max_bytes=settings.cache_bytes, weigh=weigh, ttl=ttl or None
-    )
 
 
 def _authenticator(settings: Settings, database: Database) -> Authenticator:

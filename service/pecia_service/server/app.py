@@ -14,6 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import _async as reflection
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from pecia.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
     prompt_service_pb2,
     prompt_service_pb2_grpc,
     registry_service_pb2,
@@ -22,6 +24,7 @@ from pecia.v1 import (
 
 from pecia_service import logs
 from pecia_service.bootstrap import Application, application
+from pecia_service.server.admin import AdminServicer
 from pecia_service.server.context import current_caller
 from pecia_service.server.health import HealthServicer
 from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
@@ -34,6 +37,7 @@ from pecia_service.settings import Settings
 SERVICES: Final = (
     registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
     prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"].full_name,
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
 )
 _REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 _REFLECTION_V1ALPHA: Final = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
@@ -75,6 +79,9 @@ class PeciaServer:
                 registry=application.registry, generator=application.generator, caller=current_caller
             ),
             self._server,
+        )
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
+            AdminServicer(erasures=application.erasures, caller=current_caller), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:

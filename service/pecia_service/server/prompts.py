@@ -104,13 +104,15 @@ class PromptServicer(AuditServicer):
     ) -> pb.CheckOutputResponse:
         """Measure a model's answer."""
         generator = self._generator(self._caller(context).tenant_id)
+        # What is erased from here on must not come back by way of a checker.
+        era = self._checkers.era
         resolved, _ = await _resolve(request, generator)
         constraints = resolved.constraints
 
         async def compile_checker() -> OutputChecker:
             return await asyncio.to_thread(OutputChecker, constraints)
 
-        checker = await self._checkers.get(constraints.canonical, compile_checker)
+        checker = await self._checkers.get(constraints.canonical, compile_checker, era=era)
         if len(request.output) <= _SHORT_OUTPUT:
             result = checker.check(request.output)
         else:

@@ -11,6 +11,7 @@ from pecia.v1 import registry_service_pb2_grpc
 from pecia_service.access.model import Caller
 from pecia_service.paging import PageRequest
 from pecia_service.registry.diff import Side, diff_bundles
+from pecia_service.registry.model import StoredTemplate
 from pecia_service.registry.service import Registry
 from pecia_service.rendering.generator import PromptGenerator
 from pecia_service.rendering.model import ResolvedBundle
@@ -62,8 +63,12 @@ class RegistryServicer(registry_service_pb2_grpc.RegistryServiceServicer):
     ) -> pb.GetTemplateResponse:
         """Read a template version."""
         ref = template_ref_from_proto(request.template, "template")
-        stored = await self._registry.get_template(self._caller(context).tenant_id, ref)
-        return pb.GetTemplateResponse(template=template_to_proto(stored.template, stored.published_at))
+        found = await self._registry.get_template(self._caller(context).tenant_id, ref)
+        if isinstance(found, StoredTemplate):
+            template = template_to_proto(found.template, found.published_at)
+        else:
+            template = template_summary_to_proto(found)
+        return pb.GetTemplateResponse(template=template)
 
     async def ListTemplates(  # noqa: N802
         self, request: pb.ListTemplatesRequest, context: Context

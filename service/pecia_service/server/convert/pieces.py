@@ -188,7 +188,7 @@ def template_to_proto(template: Template, published_at: int) -> template_pb2.Tem
 
 def template_summary_to_proto(summary: TemplateSummary) -> template_pb2.Template:
     """Write a published template without its content, whatever of it was damaged."""
-    return template_pb2.Template(
+    message = template_pb2.Template(
         definition=template_pb2.TemplateDefinition(
             template_id=to_text(summary.template_id),
             semver=to_text(summary.semver),
@@ -203,6 +203,9 @@ def template_summary_to_proto(summary: TemplateSummary) -> template_pb2.Template
         published_at=to_timestamp(summary.published_at),
         content_bytes=max(0, min(summary.content_bytes, _MAX_INT32)),
     )
+    if summary.erased_at is not None:
+        message.erased_at.CopyFrom(to_timestamp(summary.erased_at))
+    return message
 
 
 def bundle_from_proto(message: bundle_pb2.BundleDefinition, field: str) -> Bundle:
