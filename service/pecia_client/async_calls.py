@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from grpc import aio
 
 from pecia_client.errors import PeciaError
+from pecia_client.security import Metadata
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -31,10 +32,16 @@ _Page = TypeVar("_Page", bound=PagedResponse)
 
 
 class AsyncCalls:
-    """Make single calls, streams and paged lists, each with a deadline in seconds."""
+    """Make single calls, streams and paged lists, each with a deadline in seconds.
 
-    def __init__(self, timeout: float | None) -> None:
+    Attributes:
+        metadata: What is sent along with each call.
+
+    """
+
+    def __init__(self, timeout: float | None, metadata: Metadata = ()) -> None:
         self._timeout = timeout
+        self.metadata = metadata
 
     async def unary(
         self,
@@ -49,7 +56,9 @@ class AsyncCalls:
 
         """
         try:
-            return await call(request, timeout=self._timeout if timeout is None else timeout)
+            return await call(
+                request, timeout=self._timeout if timeout is None else timeout, metadata=self.metadata
+            )
         except aio.AioRpcError as error:
             raise PeciaError.from_call(error) from error
 
@@ -65,7 +74,7 @@ class AsyncCalls:
             PeciaError: The call failed.
 
         """
-        responses = call(request, timeout=timeout)
+        responses = call(request, timeout=timeout, metadata=self.metadata)
         try:
             async for response in responses:
                 yield response

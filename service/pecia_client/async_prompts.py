@@ -82,7 +82,9 @@ class AsyncPromptCalls:
         Without a timeout there is no deadline. What `requests` raises ends the stream and is raised here.
         """
         failures: list[Exception] = []
-        responses = self._prompts.RenderStream(_stream_messages(requests, failures), timeout=timeout)
+        responses = self._prompts.RenderStream(
+            _stream_messages(requests, failures), timeout=timeout, metadata=self._prompt_calls.metadata
+        )
         try:
             async for response in responses:
                 yield response

@@ -19,6 +19,7 @@ from pecia_client.channel import (
 from pecia_client.prompts import PromptCalls
 from pecia_client.registry import RegistryCalls
 from pecia_client.requests import random_request_id
+from pecia_client.security import Security
 
 
 class Client(RegistryCalls, PromptCalls):
@@ -37,6 +38,11 @@ class Client(RegistryCalls, PromptCalls):
         target: str = DEFAULT_TARGET,
         *,
         timeout: float | None = DEFAULT_TIMEOUT,
+        tls: bool = False,
+        ca: bytes | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
+        api_key: str | None = None,
         options: ChannelOptions = (),
         new_request_id: Callable[[], str] = random_request_id,
     ) -> None:
@@ -46,15 +52,29 @@ class Client(RegistryCalls, PromptCalls):
             target: HOST:PORT, with an IPv6 address in brackets, or unix:PATH.
             timeout: Seconds that a call may take with its retries, unless it says otherwise; None means
                 for ever. Streams have a deadline only when a call gives one.
+            tls: Whether to speak TLS; implied by `ca` and `client_certificate`.
+            ca: The authorities that may vouch for the server (PEM); None means those that gRPC knows.
+            client_certificate: The client's certificate chain (PEM), where the server knows callers by it.
+            client_key: The key of that certificate (PEM).
+            api_key: Sent with each call, also without TLS: keep such connections to this machine, or within
+                a mesh that encrypts.
             options: gRPC channel options that are added to or replace the client's own.
             new_request_id: Makes the UUID under which a label mutation is safe to retry.
 
         Raises:
-            ValueError: The target is of another form.
+            ValueError: The target or the API key is of another form, or one of a certificate and its key is
+                missing.
 
         """
-        self.channel = grpc.insecure_channel(check_target(target), options=channel_options(target, options))
-        calls = Calls(timeout)
+        security = Security(tls, ca, client_certificate, client_key, api_key)
+        credentials = security.channel_credentials()
+        arguments = channel_options(check_target(target), options)
+        self.channel = (
+            grpc.insecure_channel(target, options=arguments)
+            if credentials is None
+            else grpc.secure_channel(target, credentials, options=arguments)
+        )
+        calls = Calls(timeout, security.metadata())
         RegistryCalls.__init__(self, self.channel, calls, new_request_id)
         PromptCalls.__init__(self, self.channel, calls)
 

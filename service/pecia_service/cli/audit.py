@@ -14,6 +14,7 @@ from pecia_client import Client, PeciaError
 from pecia_client.messages import AuditRecord, PruneAuditRecordsResponse
 
 from pecia_service.canonical import sha256_hex
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import Document, document, enum_name, time_cell, timestamp_text
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.options import (
@@ -71,7 +72,7 @@ def list_records(
       pecia audit list --limit 0 --json
     """
     selected = make_filter(since, until, bundle, prompt_hash)
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         records = list(islice(client.list_audit_records(selected), limit or None))
     output = session.output
     if as_json:
@@ -109,7 +110,7 @@ def show_record(session: Session, *, render_id: str, as_json: bool, target: str,
     Example:
       pecia audit show 01998d2e-6a5f-7c39-8f7a-0d5f2b1c9e44
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         record = session.when_recorded(lambda: client.get_audit_record(render_id), timeout)
     damaged = _damaged(record)
     if as_json:
@@ -159,7 +160,7 @@ def export(
     exported = gone = 0
     with (
         _export_writer(output, file_name) as write,
-        Client(target, timeout=timeout) as client,
+        connect(target, timeout) as client,
         output.progress("Exporting") as bar,
     ):
         for listed in client.list_audit_records(selected):
@@ -212,7 +213,7 @@ def prune(
         moment = before
     else:
         raise click.UsageError("Give either --older-than or --before.")
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         if not dry_run and not yes:
             found = _prune(session.output, client, moment, dry_run=True)
             confirm(f"Delete {counted(found.records, 'audit record')} made before {moment.isoformat()}?")
@@ -248,7 +249,7 @@ def redact(
     """
     if not yes:
         confirm(f"Erase prompt and payload of {render_id} for good?")
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         record = session.when_recorded(lambda: client.redact_audit_record(render_id), timeout)
     if as_json:
         session.output.json(document(record))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from pecia_client import Client
 from pecia_client.messages import BundleRef, CheckOutputResponse, Severity, Violation
 from rich.text import Text
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import Document, document, enum_name
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.json_file import STDIN, read_text
@@ -52,7 +52,7 @@ def check(
     if offline is not None:
         response = OfflineDirectory(offline, session).check(bundle, answer)
     else:
-        with Client(target, timeout=timeout) as client:
+        with connect(target, timeout) as client:
             response = client.check_output(answer, bundle)
     lines = _LineIndex(answer)
     if as_json:

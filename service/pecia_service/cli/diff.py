@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from pecia_client import Client
 from pecia_client.messages import BundleRef, DiffBundlesResponse, SlotDiff
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import document, enum_name
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.offline import OfflineDirectory
@@ -48,7 +48,7 @@ def diff(
     if offline is not None:
         response = OfflineDirectory(offline, session).diff(before, after)
     else:
-        with Client(target, timeout=timeout) as client:
+        with connect(target, timeout) as client:
             response = client.diff_bundles(before, after)
     if as_json:
         session.output.json(document(response))

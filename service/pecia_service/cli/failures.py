@@ -67,6 +67,16 @@ _BY_STATUS = {
     "DEADLINE_EXCEEDED": ExitCode.UNAVAILABLE,
 }
 
+_CREDENTIAL_HINTS = {
+    "CREDENTIALS_MISSING": (
+        "set PECIA_API_KEY to a key that pecia keys create made, or give --client-certificate",
+    ),
+    "CREDENTIALS_INVALID": (
+        "see that PECIA_API_KEY, --api-key-file or --client-certificate is meant for this server",
+    ),
+    "SCOPE_MISSING": ("use the key of a caller who may do this, or have one made (pecia keys create)",),
+}
+
 
 def explain(error: BaseException) -> Failure:
     """Put one of the EXPECTED errors into words."""
@@ -92,10 +102,13 @@ def _of_server(error: PeciaError) -> Failure:
     if error.reason:
         violations = [FieldViolation(*violation) for violation in error.violations]
         message = f"{error.message} [{error.reason}]"
-        return Failure(code, message, _violations(error.message, violations))
+        hints = _CREDENTIAL_HINTS.get(error.reason, ())
+        return Failure(code, message, (*_violations(error.message, violations), *hints))
     match error.code.name:
         case "UNAVAILABLE":
-            hint = "can't reach the server; is it running (pecia serve), and is --target right?"
+            hint = "can't reach the server; is it running (pecia serve), and are --target and --ca right?"
+        case "UNAUTHENTICATED" | "PERMISSION_DENIED":
+            hint = "the server, or a proxy before it, does not let this caller in; is PECIA_API_KEY right?"
         case "DEADLINE_EXCEEDED":
             hint = "the server did not answer in time; try a larger --timeout"
         case "UNIMPLEMENTED":

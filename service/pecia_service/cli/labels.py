@@ -6,6 +6,7 @@ import click
 from pecia_client import Client
 from pecia_client.messages import Label
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import document, enum_name, time_cell, timestamp_text
 from pecia_service.cli.failures import RefusedError
 from pecia_service.cli.options import json_option, server_options
@@ -43,7 +44,7 @@ def set_label(
     Example:
       pecia label set companion production 1.2.0
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         moved = client.set_label(bundle_id, label_name, semver, etag=etag)
     _show(session.output, moved, as_json=as_json)
 
@@ -69,7 +70,7 @@ def list_labels(
             raise click.UsageError("--history needs BUNDLE.")
         _list_events(session.output, bundle_id, as_json=as_json, target=target, timeout=timeout)
         return
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         labels = list(client.list_labels(bundle_id))
     if as_json:
         session.output.json([document(item) for item in labels])
@@ -113,7 +114,7 @@ def roll_back_label(
     Example:
       pecia label rollback companion production
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         expected = etag if etag is not None else _current_etag(client, bundle_id, label_name)
         moved = client.roll_back_label(bundle_id, label_name, expected)
     _show(session.output, moved, as_json=as_json)
@@ -142,7 +143,7 @@ def delete_label(
     Example:
       pecia label delete companion staging
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         client.delete_label(bundle_id, label_name, etag=etag)
     if as_json:
         session.output.json({"bundle_id": bundle_id, "label": label_name, "deleted": True})
@@ -158,7 +159,7 @@ def _current_etag(client: Client, bundle_id: str, label_name: str) -> str:
 
 
 def _list_events(output: Output, bundle_id: str, *, as_json: bool, target: str, timeout: float) -> None:
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         events = list(client.list_label_events(bundle_id))
     if as_json:
         output.json([document(event) for event in events])

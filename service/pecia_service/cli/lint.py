@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from pecia_client import Client
 
+from pecia_service.cli.connection import connect, security_options
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.inspection import inspect
 from pecia_service.cli.options import DIRECTORY, TARGET, json_option, timeout_option
@@ -25,6 +25,7 @@ from pecia_service.rendering.sources.directory import read_directory
     help="Also compare with this server: find templates that DIR lacks, and versions that are taken.",
 )
 @timeout_option
+@security_options
 @json_option
 @pass_session
 def lint(session: Session, *, directory: Path, target: str | None, timeout: float, as_json: bool) -> None:
@@ -39,7 +40,7 @@ def lint(session: Session, *, directory: Path, target: str | None, timeout: floa
       pecia lint prompts/ --target 127.0.0.1:50051
     """
     contents = read_directory(directory)
-    with nullcontext() if target is None else Client(target, timeout=timeout) as client:
+    with nullcontext() if target is None else connect(target, timeout) as client:
         found = inspect(contents, client)
     if as_json:
         session.output.json(

@@ -12,6 +12,7 @@ import click
 from pecia_client import DEFAULT_TARGET, audit_filter, check_target, parse_bundle_ref, parse_template_ref
 from pecia_client.messages import AuditFilter, BundleRef, TemplateRef
 
+from pecia_service.cli.connection import security_options
 from pecia_service.cli.failures import InputError
 from pecia_service.registry.identifiers import is_semver
 
@@ -119,7 +120,7 @@ def confirm(question: str) -> None:
 
 
 def server_options(command: _Command) -> _Command:
-    """Add --target and --timeout to a command."""
+    """Add --target, --timeout and the options of `connect` to a command."""
     target = click.option(
         "--target",
         type=TARGET,
@@ -130,7 +131,7 @@ def server_options(command: _Command) -> _Command:
         metavar="HOST:PORT",
         help="The server.",
     )
-    return target(timeout_option(command))
+    return target(timeout_option(security_options(command)))
 
 
 def filter_options(command: _Command) -> _Command:

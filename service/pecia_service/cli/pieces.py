@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from pecia_client import Client
 from pecia_client.messages import BundleRef, Constraints, GetBundleResponse, Template, TemplateRef
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import document, enum_name, slot_names, time_cell, timestamp_text
 from pecia_service.cli.options import BUNDLE_REF, TEMPLATE_REF, json_option, server_options
 from pecia_service.cli.output import Output
@@ -32,7 +32,7 @@ def list_templates(session: Session, *, template_id: str, as_json: bool, target:
     Example:
       pecia list templates companion-system
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         templates = list(client.list_templates(template_id))
     if as_json:
         session.output.json([_template_document(template, with_content=False) for template in templates])
@@ -67,7 +67,7 @@ def list_bundles(session: Session, *, bundle_id: str, as_json: bool, target: str
     Example:
       pecia list bundles companion --json
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         bundles = list(client.list_bundles(bundle_id))
     if as_json:
         session.output.json([document(bundle, without=["bundle_hash"]) for bundle in bundles])
@@ -118,7 +118,7 @@ def show_template(
     Example:
       pecia show template companion-system@1.0.0
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         found = client.get_template(template)
     output = session.output
     if as_json:
@@ -156,7 +156,7 @@ def show_bundle(session: Session, *, bundle: BundleRef, as_json: bool, target: s
       pecia show bundle companion@1.2.0
       pecia show bundle companion@production --json
     """
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         found = client.get_bundle(bundle)
     if as_json:
         session.output.json(document(found))

@@ -10,6 +10,7 @@ import click
 from pecia_client import Client, PeciaError, bundle_definition, template_definition
 from pecia_client.messages import BundleDefinition, TemplateDefinition
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.inspection import DAMAGED_REASON, inspect
 from pecia_service.cli.options import DIRECTORY, json_option, server_options
@@ -60,7 +61,7 @@ def publish(session: Session, *, directory: Path, as_json: bool, target: str, ti
       pecia publish docs/examples/companion
     """
     contents = read_directory(directory)
-    with Client(target, timeout=timeout) as client:
+    with connect(target, timeout) as client:
         found = inspect(contents, client, conflicts=False)
         if found.errors:
             found.show(session.output, contents, directory)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from pecia_client import Client
 from pecia_client.messages import BundleRef, Receipt
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import document, timestamp_text
 from pecia_service.cli.offline import OfflineDirectory
 from pecia_service.cli.options import BUNDLE_REF, INPUT_FILE, json_option, offline_option, server_options
@@ -62,7 +62,7 @@ def render(
             bundle, payload, model_type=model_type, adapter_version=adapter_version
         )
     else:
-        with Client(target, timeout=timeout) as client:
+        with connect(target, timeout) as client:
             response = client.render(
                 bundle,
                 payload=payload,

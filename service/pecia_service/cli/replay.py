@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import click
-from pecia_client import Client
 from pecia_client.messages import ReplayFinding, ReplayResult, ReplayVerdict, VerifySummary
 
+from pecia_service.cli.connection import connect
 from pecia_service.cli.documents import document, enum_name
 from pecia_service.cli.failures import ExitCode, finish
 from pecia_service.cli.options import INPUT_FILE, filter_options, json_option, make_filter, server_options
@@ -64,10 +64,10 @@ def replay(
         raise click.UsageError("Give either RENDER_ID, or --receipt together with --payload.")
     if receipt_file is not None and payload_file is not None:
         receipt, payload = read_receipt(receipt_file), read_payload(payload_file)
-        with Client(target, timeout=timeout) as client:
+        with connect(target, timeout) as client:
             result = client.replay(receipt=receipt, payload=payload)
     else:
-        with Client(target, timeout=timeout) as client:
+        with connect(target, timeout) as client:
             result = session.when_recorded(lambda: client.replay(render_id=render_id), timeout)
     if as_json:
         session.output.json(document(result))
@@ -106,7 +106,7 @@ def verify(
     findings: list[ReplayResult] = []
     left_out = 0
     summary = VerifySummary()
-    with Client(target, timeout=timeout) as client, session.output.progress("Replaying") as bar:
+    with connect(target, timeout) as client, session.output.progress("Replaying") as bar:
         for event in client.verify_audit(selected):
             if event.HasField("progress"):
                 bar.update(event.progress.checked, event.progress.total)

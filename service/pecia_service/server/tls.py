@@ -107,8 +107,8 @@ class CertificateFiles:
             context.load_cert_chain(files.certificate, files.key, password="")
         except OSError as error:
             raise TlsError(
-                "PECIA_TLS_CERTIFICATE and PECIA_TLS_KEY must be a certificate and its own key in PEM, without a "
-                f"password{_openssl_reason(error)}"
+                "PECIA_TLS_CERTIFICATE and PECIA_TLS_KEY must be a certificate and its own key in PEM, "
+                f"without a password{_openssl_reason(error)}"
             ) from None
         if chain.client_ca is not None:
             try:

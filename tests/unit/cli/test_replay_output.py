@@ -43,7 +43,7 @@ RESULT = ReplayResult(
 class FakeClient:
     """Answers what the tests below want to see."""
 
-    def __init__(self, target: str, *, timeout: float) -> None:
+    def __init__(self, target: str, timeout: float) -> None:
         pass
 
     def __enter__(self) -> Self:
@@ -70,7 +70,7 @@ class FakeClient:
 @pytest.fixture(autouse=True)
 def fake_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the fake in the client's place."""
-    monkeypatch.setattr(replay, "Client", FakeClient)
+    monkeypatch.setattr(replay, "connect", FakeClient)
 
 
 def test_a_mismatch_names_every_cause_and_the_first_difference() -> None:
