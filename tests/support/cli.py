@@ -12,6 +12,7 @@ from typing import Any
 from click.testing import CliRunner
 from pecia_service.cli.main import cli
 from pecia_service.cli.session import Session
+from pecia_service.settings import CLIENT_VARIABLES
 
 NOW = datetime(2026, 11, 21, 8, 30, 0, 123456, tzinfo=UTC)
 PAYLOAD = {
@@ -53,7 +54,8 @@ def run_cli(
     Time stands still at NOW, and waiting takes none, unless a session says otherwise.
     """
     session = session or Session(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _: None)
-    runner = CliRunner(env={"PECIA_TARGET": None, "PECIA_DATABASE_URL": None, **(environment or {})})
+    unset = dict.fromkeys(("PECIA_DATABASE_URL", *CLIENT_VARIABLES))
+    runner = CliRunner(env={**unset, **(environment or {})})
     result = runner.invoke(
         cli, [str(argument) for argument in arguments], input=stdin, obj=session, catch_exceptions=False
     )

@@ -19,6 +19,7 @@ from pecia_service.rendering.renderer import RENDERER_VERSION
 _COMMANDS: Mapping[str, str] = {
     "serve": "serve:serve",
     "migrate": "migrate:migrate",
+    "keys": "keys:keys",
     "lint": "lint:lint",
     "publish": "publish:publish",
     "list": "pieces:list_pieces",

@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 
 import click
-from click.core import ParameterSource
 
-from pecia_service.cli.database import database_errors
-from pecia_service.cli.failures import InputError
+from pecia_service.cli.database import checked_url, database_errors, database_option
 from pecia_service.cli.options import json_option
 from pecia_service.cli.session import Session, pass_session
-from pecia_service.settings import SETTINGS
 from pecia_service.storage.engine import Database
 from pecia_service.storage.schema import current_revision
 from pecia_service.storage.schema import migrate as migrate_schema
 
-_URL = next(setting for setting in SETTINGS if setting.name == "database_url")
 # A change of a large table takes longer than any statement of the service may.
 _STATEMENT_TIMEOUT = 24 * 3600.0
 
 
 @click.command(short_help="Migrate a database's schema.")
-@click.option(
-    _URL.flag,
-    _URL.name,
-    envvar=_URL.env,
-    default=_URL.default,
-    show_default=True,
-    show_envvar=True,
-    metavar="URL",
-    help="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE.",
-)
+@database_option
 @json_option
 @pass_session
 def migrate(session: Session, *, database_url: str, as_json: bool) -> None:
@@ -43,12 +30,7 @@ def migrate(session: Session, *, database_url: str, as_json: bool) -> None:
     Example:
       pecia migrate --database-url postgresql://pecia@localhost/pecia
     """
-    try:
-        url = str(_URL.parse(database_url))
-    except ValueError as error:
-        source = click.get_current_context().get_parameter_source(_URL.name)
-        where = _URL.env if source is ParameterSource.ENVIRONMENT else _URL.flag
-        raise InputError(f"{where} {error}") from None
+    url = checked_url(database_url)
     with database_errors(url):
         before, after = asyncio.run(_migrate(url))
     if as_json:
