@@ -90,7 +90,7 @@ class PeciaServer:
     async def start(self) -> int:
         """Start to serve, and return the port; raises ListenError for an address that can't be had."""
         if not self._share_port:
-            await check_listen(self._settings.listen)
+            check_listen(self._settings.listen)
         try:
             port = self._server.add_insecure_port(self._settings.listen)
         except RuntimeError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
+from typing import Final
+
+ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Errors of binding an address that this machine does not have."""
 
 
 class ListenError(RuntimeError):
@@ -21,29 +24,50 @@ def listen_error(
     return ListenError(f"can't listen on {listen}: {reason}; choose another with {flag}")
 
 
-async def check_listen(listen: str) -> None:
+def not_here(listen: str) -> ListenError:
+    """Make the error for an address that is another machine's."""
+    return listen_error(listen, "the address is not this machine's")
+
+
+def bound_addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """Give the addresses that gRPC binds for an IP address or localhost; not every machine has them all.
+
+    Any address is one socket of both families. Localhost is both of its addresses, whatever the hosts file
+    says (RFC 6761).
+    """
+    host = host.strip("[]")
+    if host in {"0.0.0.0", "::"} and socket.has_dualstack_ipv6():
+        return [(socket.AF_INET6, "::")]
+    if host == "localhost":
+        return [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    return [(socket.AF_INET6 if ":" in host else socket.AF_INET, host)]
+
+
+def open_socket(family: socket.AddressFamily, address: str) -> socket.socket:
+    """Open a socket that is about to be bound to one of the addresses; raises OSError."""
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address != "::")
+    return opened
+
+
+def check_listen(listen: str) -> None:
     """Raise ListenError unless HOST:PORT can be bound now: all its addresses that this machine has."""
     host, _, port = listen.rpartition(":")
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except OSError as error:
-        raise listen_error(listen, error.strerror or str(error)) from None
     bound = 0
-    for family, kind, protocol, _, address in found:
+    for family, address in bound_addresses(host):
         try:
-            with socket.socket(family, kind, protocol) as probe:
+            with open_socket(family, address) as probe:
                 # As gRPC does: what is left of connections to an earlier server is no obstacle.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+                probe.bind((address, int(port)))
         except OSError as error:
-            if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+            if error.errno not in ABSENT:
                 raise listen_error(listen, bind_failure(error)) from None
         else:
             bound += 1
     if not bound:
-        raise listen_error(listen, "the address is not this machine's")
+        raise not_here(listen)
 
 
 def bind_failure(error: OSError) -> str:

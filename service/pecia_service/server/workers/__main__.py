@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import time
+from typing import Final
 
 import structlog
 
@@ -19,6 +20,8 @@ from pecia_service.server.workers.reservation import Reservation
 from pecia_service.server.workers.supervisor import REFUSED, Supervisor
 from pecia_service.server.workers.worker import Worker
 from pecia_service.settings import Settings
+
+_MARGIN_SECONDS: Final = 5.0
 
 
 async def supervise(settings: Settings, reservation: Reservation) -> int:
@@ -32,7 +35,8 @@ async def supervise(settings: Settings, reservation: Reservation) -> int:
         workers=settings.workers,
         start=start,
         backoff=lambda: Backoff(random.random),
-        grace=settings.shutdown_grace,
+        # A worker gives its calls one grace, and then its audit records another.
+        patience=2 * settings.shutdown_grace + _MARGIN_SECONDS,
         log=structlog.get_logger("pecia.supervisor").bind(listen=reservation.listen),
     )
     loop = asyncio.get_running_loop()

@@ -11,14 +11,20 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from pecia_service.server.listening import bind_failure, listen_error
+from pecia_service.server.listening import (
+    ABSENT,
+    bind_failure,
+    bound_addresses,
+    listen_error,
+    not_here,
+    open_socket,
+)
 
 _TRIES: Final = 20
-_ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 class Reservation:
@@ -27,7 +33,7 @@ class Reservation:
     `listen` is HOST:PORT; a port of 0 has become the one that was found.
     """
 
-    def __init__(self, listen: str, held: list[socket.socket]) -> None:
+    def __init__(self, listen: str, held: ExitStack) -> None:
         self.listen = listen
         self._held = held
 
@@ -42,27 +48,36 @@ class Reservation:
             raise listen_error(listen, "only Linux spreads connections over several workers; use one")
         host, _, port = listen.rpartition(":")
         # A port that is free on one of localhost's addresses can be taken on the other.
-        for _ in range(_TRIES if int(port) == 0 else 1):
-            held: list[socket.socket] = []
-            chosen = int(port)
+        tries = _TRIES if int(port) == 0 else 1
+        while True:
+            tries -= 1
             try:
-                for family, address in _addresses(host.strip("[]")):
-                    if _hold(held, family, address, chosen):
-                        chosen = held[0].getsockname()[1]
+                return cls._try(host, int(port))
             except OSError as error:
-                _close(held)
-                failure = error
-                if error.errno != errno.EADDRINUSE:
-                    break
-                continue
-            if not held:
-                raise listen_error(listen, "the address is not this machine's")
-            return cls(f"{host}:{chosen}", held)
-        raise listen_error(listen, bind_failure(failure))
+                if error.errno != errno.EADDRINUSE or not tries:
+                    raise listen_error(listen, bind_failure(error)) from None
+
+    @classmethod
+    def _try(cls, host: str, port: int) -> Self:
+        with ExitStack() as held:
+            holders = 0
+            for family, address in bound_addresses(host):
+                try:
+                    holder = _hold(family, address, port)
+                except OSError as error:
+                    if error.errno not in ABSENT:
+                        raise
+                else:
+                    held.enter_context(holder)
+                    holders += 1
+                    port = holder.getsockname()[1]
+            if not holders:
+                raise not_here(f"{host}:{port}")
+            return cls(f"{host}:{port}", held.pop_all())
 
     def close(self) -> None:
         """Let go of the port."""
-        _close(self._held)
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -73,37 +88,19 @@ class Reservation:
         self.close()
 
 
-def _addresses(host: str) -> Iterator[tuple[socket.AddressFamily, str]]:
-    """Give what gRPC binds for a host: one socket of both families for any address, else each address."""
-    if host in {"0.0.0.0", "::"} and socket.has_dualstack_ipv6():
-        yield socket.AF_INET6, "::"
-        return
-    for family, _, _, _, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
-        yield family, str(address[0])
-
-
-def _hold(held: list[socket.socket], family: socket.AddressFamily, address: str, port: int) -> bool:
-    """Bind a socket that then shares with those that share; False for an address that is not here."""
-    try:
-        holder = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return False
-        raise
-    held.append(holder)
-    if family == socket.AF_INET6:
-        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address != "::")
-    try:
-        holder.bind((address, port))
-    except OSError as error:
-        if error.errno in _ABSENT:
-            held.pop().close()
-            return False
-        if error.errno != errno.EADDRINUSE or port == 0:
-            raise
-        _bind_beside_ended(holder, address, port)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
-    return True
+def _hold(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    """Bind a socket that then shares with those that share; raises OSError."""
+    with ExitStack() as opened:
+        holder = opened.enter_context(open_socket(family, address))
+        try:
+            holder.bind((address, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port == 0:
+                raise
+            _bind_beside_ended(holder, address, port)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, True)
+        opened.pop_all()
+        return holder
 
 
 def _bind_beside_ended(holder: socket.socket, address: str, port: int) -> None:
@@ -117,8 +114,3 @@ def _bind_beside_ended(holder: socket.socket, address: str, port: int) -> None:
     holder.listen(1)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, False)
     holder.shutdown(socket.SHUT_RD)
-
-
-def _close(held: list[socket.socket]) -> None:
-    for holder in held:
-        holder.close()

@@ -19,14 +19,13 @@ REFUSED: Final = 4
 """The exit code of a supervisor that can't listen."""
 
 _FAILED: Final = 1
-_MARGIN_SECONDS: Final = 5.0
 
 
 class Supervisor:
     """Keeps workers 0 to `workers - 1` serving until it is stopped; it belongs to one event loop.
 
     `start` starts a worker by its number, `backoff` makes what tells the pauses between the starts of one.
-    Workers get `grace` seconds twice to stop, as a server does for its calls and then its audit records.
+    Workers get `patience` seconds to stop.
     """
 
     def __init__(
@@ -35,14 +34,14 @@ class Supervisor:
         workers: int,
         start: Callable[[int], Awaitable[Worker]],
         backoff: Callable[[], Backoff],
-        grace: float,
+        patience: float,
         log: FilteringBoundLogger,
     ) -> None:
         self.restarts = [0] * workers
         self._workers: list[Worker | None] = [None] * workers
         self._start = start
         self._backoff = backoff
-        self._grace = grace
+        self._patience = patience
         self._log = log
         self._first = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -63,7 +62,7 @@ class Supervisor:
     def stop(self) -> None:
         """Stop all workers gracefully."""
         if not self.stopping:
-            self._log.info("stopping", workers=len(self.serving), grace_seconds=self._grace)
+            self._log.info("stopping", workers=len(self.serving), patience_seconds=self._patience)
         self._stopping.set()
 
     def interrupt(self) -> None:
@@ -84,13 +83,20 @@ class Supervisor:
             await _either(self._first, self._stopping)
             for index in range(1, len(self._workers)):
                 keepers.create_task(self._keep(index))
+        if self._first.is_set():
+            self._log.info("stopped", exit_code=self._code)
         return self._code
 
     async def _keep(self, index: int) -> None:
         """Start one worker again and again, and end the last."""
         backoff = self._backoff()
         while not self.stopping:
-            worker = await self._start(index)
+            try:
+                worker = await self._start(index)
+            except OSError as error:
+                self._log.error("worker not started", worker=index, reason=error.strerror)
+                await _either(self._stopping, seconds=backoff.pause(0))
+                continue
             life = asyncio.create_task(self._live(worker))
             await _either(life, self._stopping)
             if self.stopping:
@@ -132,7 +138,7 @@ class Supervisor:
     async def _end(self, worker: Worker, life: asyncio.Task[int]) -> None:
         """Stop a worker gracefully, and kill it when its time is over."""
         worker.send(signal.SIGTERM)
-        await _either(life, self._killing, seconds=2 * self._grace + _MARGIN_SECONDS)
+        await _either(life, self._killing, seconds=self._patience)
         if not life.done():
             self._log.error("worker killed", worker=worker.index, pid=worker.pid)
             worker.send(signal.SIGKILL)
