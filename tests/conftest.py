@@ -1,12 +1,54 @@
-"""Fixtures that every suite may use: the databases."""
+"""Fixtures that every suite may use: the databases; and the watch over what is said in the whole run."""
 
-from collections.abc import AsyncIterator, Iterator
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from pecia_service.storage.engine import Database
-from support.migrated import MigratedDatabases
-from support.postgres import PostgresServer
+from support.secrecy import FOLDER_VARIABLE, find_leaks, watch
+
+# Before anything of the service is imported. Whoever has no folder yet is the one process that compares.
+COMPARES = FOLDER_VARIABLE not in os.environ
+SAID = Path(os.environ.setdefault(FOLDER_VARIABLE, tempfile.mkdtemp(prefix="secrecy-") if COMPARES else ""))
+watch(SAID)
+
+from pecia_service.storage.engine import Database  # noqa: E402
+from support.migrated import MigratedDatabases  # noqa: E402
+from support.postgres import PostgresServer  # noqa: E402
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a log line or an error of any of its processes held a key, a payload or a prompt."""
+    if not COMPARES:
+        return
+    findings = find_leaks(SAID)
+    shutil.rmtree(SAID)
+    session.config.stash[SECRECY] = [
+        f"{findings.processes} processes said {_counts(findings.said)}; "
+        f"looked for in them: {_counts(findings.secrets)}",
+        *(f"LEAK of a {leak.kind} in a {leak.where}: {leak.text[:500]!r}" for leak in findings.leaks[:20]),
+        f"{len(findings.leaks)} leaks",
+    ]
+    if findings.leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what the comparison found."""
+    if SECRECY in config.stash:
+        terminalreporter.section("secrets in logs and errors")
+        for line in config.stash[SECRECY]:
+            terminalreporter.line(line)
+
+
+SECRECY = pytest.StashKey[list[str]]()
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} of {kind}" for kind, number in sorted(counts.items())) or "nothing"
 
 
 @pytest.fixture(scope="session")

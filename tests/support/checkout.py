@@ -1,5 +1,6 @@
 """Where things are in this checkout, and which files belong to it."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -7,6 +8,10 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 SERVICE: Final = ROOT / "service"
 GENERATED: Final = ROOT / "generated"
+INSPECTED: Final = ROOT / "tests" / "support" / "inspected"
+
+PYTHONPATH: Final = os.pathsep.join(map(str, (GENERATED, SERVICE, INSPECTED)))
+"""For processes that tests start: the code, and the watch over what they say (support.secrecy)."""
 
 
 def repository_files() -> list[Path]:
