@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the call that is being answered, or empty; set by the edge for the task that handles the call."""
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -15,6 +19,7 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     console = form == "console" or (form == "auto" and out.isatty())
     processors: list[Processor] = [
+        add_request_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -34,6 +39,13 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the id of the call into a line that is logged while it is being answered."""
+    if request_id := REQUEST_ID.get():
+        event.setdefault("request_id", request_id)
+    return event
 
 
 _plain = structlog.dev.plain_traceback

@@ -26,7 +26,8 @@ from pecia_service.errors import (
     UnavailableError,
 )
 from pecia_service.server.context import Context
-from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
+from pecia_service.server.interceptors.assembly import edge_interceptor
+from pecia_service.settings import Settings
 from structlog.typing import EventDict
 from support.raw import nested, number
 from support.statuses import Failure, failure_of, read_failure
@@ -117,10 +118,15 @@ def log() -> Iterator[list[EventDict]]:
         yield events
 
 
+def faults(log: list[EventDict]) -> list[EventDict]:
+    """Return the lines about faults of the server."""
+    return [event for event in log if event["log_level"] == "error"]
+
+
 @pytest.fixture
 async def channel(servicer: Servicer, log: list[EventDict]) -> AsyncIterator[aio.Channel]:
     """Give a channel to a server with the interceptor."""
-    server = aio.server(interceptors=[ErrorMappingInterceptor()])
+    server = aio.server(interceptors=[edge_interceptor(Settings.load({}), None)])
     add_PromptServiceServicer_to_server(servicer, server)
     server.add_generic_rpc_handlers((Elsewhere(),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -210,7 +216,7 @@ async def test_malformed_bytes(
         failure.domain,
         failure.metadata,
     )
-    assert ([], []) == (servicer.requests, log)
+    assert ([], []) == (servicer.requests, faults(log))
 
 
 BAD_UTF8 = [
@@ -307,7 +313,7 @@ async def test_domain_errors(
     """A domain error keeps status, message, reason, metadata, violations and delay, and is no fault."""
     servicer.error = error
     assert expected_failure(error) == await failure_of(kind.call(channel, b""))
-    assert [] == log
+    assert [] == faults(log)
 
 
 @pytest.mark.parametrize("kind", [UNARY, SERVER_STREAM, BIDI])
@@ -319,7 +325,7 @@ async def test_domain_errors(
 async def test_faults(
     channel: aio.Channel, servicer: Servicer, log: list[EventDict], kind: Kind, error: Exception
 ) -> None:
-    """Anything else is INTERNAL, tells nothing of itself but the method, and is logged with all it has."""
+    """Anything else is INTERNAL, tells nothing but method and request id, and is logged with all it has."""
     servicer.error = error
     with pytest.raises(aio.AioRpcError) as caught:
         await kind.call(channel, b"")
@@ -328,13 +334,13 @@ async def test_faults(
         "the server failed; its log has the details",
         "INTERNAL_FAULT",
         "pecia",
-        {"method": kind.method},
+        {"method": kind.method, "request_id": dict(caught.value.trailing_metadata())["x-request-id"]},
     )
     assert expected == read_failure(caught.value)
     told = f"{caught.value!r} {caught.value.trailing_metadata()} {caught.value.debug_error_string()}"
     assert [False, False] == [SECRET in told, type(error).__name__ in told]
     assert [("request failed", "error", kind.method, error)] == [
-        (event["event"], event["log_level"], event["method"], event["exc_info"]) for event in log
+        (event["event"], event["log_level"], event["method"], event["exc_info"]) for event in faults(log)
     ]
 
 
@@ -382,7 +388,7 @@ async def test_a_status_of_the_servicers_own(stub: PromptServiceAsyncStub, log: 
     assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "enough", []) == (
         caught.value.code(),
         caught.value.details(),
-        log,
+        faults(log),
     )
 
 
@@ -415,7 +421,7 @@ async def test_a_client_that_goes_away(
     call.cancel()
     async with asyncio.timeout(10):
         await servicer.closed.wait()
-    assert [] == log
+    assert [] == faults(log)
 
 
 async def test_methods_that_do_not_exist(channel: aio.Channel) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 import grpc
 import structlog
 from grpc import aio
+from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import _async as reflection
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -27,18 +28,24 @@ from pecia_service.bootstrap import Application, application
 from pecia_service.server.admin import AdminServicer
 from pecia_service.server.context import current_caller
 from pecia_service.server.health import HealthServicer
-from pecia_service.server.interceptors.errors import ErrorMappingInterceptor
+from pecia_service.server.interceptors.assembly import edge_interceptor
+from pecia_service.server.interceptors.observation import CallObserver
+from pecia_service.server.interceptors.scopes import require_rows
 from pecia_service.server.listening import check_listen, listen_error
 from pecia_service.server.monitoring.monitor import monitored
+from pecia_service.server.options import server_options
 from pecia_service.server.prompts import PromptServicer
 from pecia_service.server.registry import RegistryServicer
+from pecia_service.server.tls import server_credentials
 from pecia_service.settings import Settings
 
-SERVICES: Final = (
-    registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
-    prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"].full_name,
-    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+_DESCRIPTORS: Final = (
+    registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
+    prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"],
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
 )
+SERVICES: Final = tuple(service.full_name for service in _DESCRIPTORS)
+"""The services of the contract, by their full names."""
 _REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 _REFLECTION_V1ALPHA: Final = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
 _HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -48,19 +55,29 @@ class PeciaServer:
     """A gRPC server over one application; it belongs to one event loop.
 
     With `share_port` other workers of the same supervisor, who has reserved the port, listen on it too.
+    `observer` is told of each call; `tracing` is an interceptor around everything that happens to one.
     """
 
-    def __init__(self, settings: Settings, application: Application, *, share_port: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        application: Application,
+        *,
+        share_port: bool = False,
+        observer: CallObserver | None = None,
+        tracing: aio.ServerInterceptor | None = None,
+    ) -> None:
+        """Add the services; raises TlsError for certificates that can't be used."""
+        require_rows(
+            f"/{service.full_name}/{method.name}" for service in _DESCRIPTORS for method in service.methods
+        )
         self._settings = settings
         self._share_port = share_port
+        self._credentials = server_credentials(settings) if settings.tls else None
+        self._edge = edge_interceptor(settings, application.authenticator, observer)
         self._server = aio.server(
-            interceptors=[ErrorMappingInterceptor()],
-            options=[
-                ("grpc.max_receive_message_length", settings.max_request_bytes),
-                ("grpc.max_send_message_length", settings.max_response_bytes),
-                # A port that is taken is an error, not a silent share.
-                ("grpc.so_reuseport", int(share_port)),
-            ],
+            interceptors=[*([tracing] if tracing else []), self._edge],
+            options=server_options(settings, share_port=share_port),
         )
         self._health = HealthServicer()
         prompt_service_pb2_grpc.add_PromptServiceServicer_to_server(
@@ -86,13 +103,15 @@ class PeciaServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             self._add_reflection()
+        if settings.channelz:
+            channelz.add_channelz_servicer(self._server)
 
     async def start(self) -> int:
         """Start to serve, and return the port; raises ListenError for an address that can't be had."""
         if not self._share_port:
             check_listen(self._settings.listen)
         try:
-            port = self._server.add_insecure_port(self._settings.listen)
+            port = self._add_port()
         except RuntimeError:
             # Somebody else took it meanwhile.
             raise listen_error(self._settings.listen) from None
@@ -102,9 +121,15 @@ class PeciaServer:
         return port
 
     async def stop(self) -> None:
-        """Say NOT_SERVING, refuse new calls, and give those in flight the grace."""
+        """Say NOT_SERVING, refuse calls, read no more from streams, and give what is in flight the grace."""
         self._health.stop()
+        self._edge.stop()
         await self._server.stop(self._settings.shutdown_grace)
+
+    def _add_port(self) -> int:
+        if self._credentials is None:
+            return self._server.add_insecure_port(self._settings.listen)
+        return self._server.add_secure_port(self._settings.listen, self._credentials)
 
     def _add_reflection(self) -> None:
         servicer = reflection.ReflectionServicer([*SERVICES, _HEALTH, _REFLECTION_V1ALPHA])

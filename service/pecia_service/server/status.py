@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from pecia_service.errors import Error, ErrorReason, FieldViolation, InternalError, Kind
+from pecia_service.logs import REQUEST_ID
 
 DOMAIN: Final = "pecia"
 MAX_VIOLATIONS: Final = 32
@@ -42,11 +43,12 @@ _ELLIPSIS: Final = "…"
 
 
 def internal_fault(method: str) -> InternalError:
-    """Make the error that stands for a fault of the server: nothing of the fault itself is told."""
+    """Make the error that stands for a fault of the server: it tells nothing but where the log has it."""
+    request_id = REQUEST_ID.get()
     return InternalError(
         ErrorReason.INTERNAL_FAULT,
         "the server failed; its log has the details",
-        metadata={"method": method},
+        metadata={"method": method, **({"request_id": request_id} if request_id else {})},
     )
 
 

@@ -1,1 +1,1 @@
-"""What every request passes on its way in and out."""
+"""What happens around each call of the contract: one interceptor, and its stages in their order."""

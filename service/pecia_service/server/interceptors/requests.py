@@ -1,0 +1,102 @@
+"""The innermost stage: from bytes to the messages that a servicer takes, for as long as the server reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from pecia_service.errors import ErrorReason, InvalidInputError, UnavailableError
+from pecia_service.server.context import Context
+
+Request = TypeVar("Request")
+Decode: TypeAlias = Callable[[bytes], Request]
+
+_RETRY_AFTER = 0.1
+
+
+class Reading:
+    """Reads the messages of streams until the server stops."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._readers: set[asyncio.Task[Any]] = set()
+
+    def stop(self) -> None:
+        """Read nothing more: who waits for a message of a stream gets UnavailableError (SERVER_STOPPING)."""
+        self._stopped = True
+        for task in self._readers:
+            task.cancel()
+
+    async def read(self, context: Context, method: str) -> object:
+        """Return the next message, or aio.EOF; raises UnavailableError (SERVER_STOPPING)."""
+        if self._stopped:
+            raise _stopping(method)
+        task = asyncio.current_task()
+        assert task is not None
+        self._readers.add(task)
+        try:
+            return await context.read()
+        except asyncio.CancelledError:
+            # `stop` has cancelled it; the client may have done so as well.
+            if self._stopped and not task.uncancel():
+                raise _stopping(method) from None
+            raise
+        finally:
+            self._readers.discard(task)
+
+
+class Requests(Generic[Request]):
+    """The messages of one stream, decoded."""
+
+    def __init__(self, reading: Reading, context: Context, decode: Decode[Request], method: str) -> None:
+        self._reading = reading
+        self._context = context
+        self._decode = decode
+        self._method = method
+
+    def __aiter__(self) -> AsyncIterator[Request]:
+        return self
+
+    async def __anext__(self) -> Request:
+        raw = await self._reading.read(self._context, self._method)
+        if not isinstance(raw, bytes):
+            raise StopAsyncIteration
+        return decoded(raw, self._decode, self._method)
+
+
+async def read_one(context: Context, decode: Decode[Request], method: str) -> Request:
+    """Return the one message of a call; raises InvalidInputError (REQUEST_MALFORMED) if there is none."""
+    raw = await context.read()
+    if not isinstance(raw, bytes):
+        # A client that has left sends nothing more either: its cancellation comes next.
+        await asyncio.sleep(0)
+        raise _malformed("the call has no message, or one that is too large", method)
+    return decoded(raw, decode, method)
+
+
+def decoded(raw: bytes, decode: Decode[Request], method: str) -> Request:
+    """Return the message; raises InvalidInputError (REQUEST_MALFORMED)."""
+    try:
+        return decode(raw)
+    except DecodeError:
+        raise _malformed(
+            "the bytes are not this method's request: check its message type, UTF-8 in strings, and nesting "
+            "of at most 100 messages",
+            method,
+        ) from None
+
+
+def _malformed(message: str, method: str) -> InvalidInputError:
+    return InvalidInputError(ErrorReason.REQUEST_MALFORMED, message, metadata={"method": method})
+
+
+def _stopping(method: str) -> UnavailableError:
+    return UnavailableError(
+        ErrorReason.SERVER_STOPPING,
+        "the server is stopping and reads no more from this stream; open it anew",
+        metadata={"method": method},
+        retry_after=_RETRY_AFTER,
+    )
