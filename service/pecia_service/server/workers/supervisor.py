@@ -125,12 +125,13 @@ class Supervisor:
         try:
             if await worker.serving():
                 self._first.set()
-                self._announce()
+                self._announce(worker)
             return await worker.ended()
         finally:
             self._workers[worker.index] = None
 
-    def _announce(self) -> None:
+    def _announce(self, worker: Worker) -> None:
+        self._log.info("worker serves", worker=worker.index, pid=worker.pid)
         if not self._complete and len(self.serving) == len(self._workers):
             self._complete = True
             self._log.info("all workers serve", workers=len(self._workers))

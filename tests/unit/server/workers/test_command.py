@@ -34,4 +34,5 @@ def test_workers_import_from_the_working_directory_only_if_their_service_does(
 
 def test_exit_codes_mean_what_they_mean_on_the_command_line() -> None:
     """The supervisor imports nothing of the command line, but speaks for it."""
-    assert ({ExitCode.INVALID, ExitCode.REFUSED, ExitCode.UNAVAILABLE}, ExitCode.REFUSED) == (TOLD, REFUSED)
+    told: set[int] = {ExitCode.INVALID, ExitCode.REFUSED, ExitCode.UNAVAILABLE}
+    assert (told, int(ExitCode.REFUSED)) == (set(TOLD), REFUSED)
