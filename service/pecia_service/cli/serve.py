@@ -11,8 +11,8 @@ import click
 
 from pecia_service.cli.database import database_errors
 from pecia_service.cli.failures import InputError, RefusedError
-from pecia_service.server.listening import ListenError
 from pecia_service.server.loop import loop_factory
+from pecia_service.server.starting import StartError
 from pecia_service.server.workers.command import supervisor_command, with_settings
 from pecia_service.server.workers.link import Report, SupervisorLink
 from pecia_service.settings import SETTINGS, Settings, SettingsError
@@ -66,7 +66,7 @@ def serve(worker: SupervisorLink | None, **flags: str | None) -> None:
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(_run(settings, worker))
-        except ListenError as error:
+        except StartError as error:
             raise RefusedError(str(error)) from None
 
 

@@ -33,6 +33,7 @@ from pecia_service.server.interceptors.observation import CallObserver
 from pecia_service.server.interceptors.scopes import require_rows
 from pecia_service.server.listening import check_listen, listen_error
 from pecia_service.server.monitoring.monitor import monitored
+from pecia_service.server.monitoring.tracing import traced
 from pecia_service.server.options import server_options
 from pecia_service.server.prompts import PromptServicer
 from pecia_service.server.registry import RegistryServicer
@@ -154,7 +155,7 @@ async def serve(
 
     `started` is told HOST:PORT of the metrics, None if they are not served.
 
-    Raises SchemaError, UnavailableError and ListenError when the server can't start.
+    Raises SchemaError, UnavailableError and StartError when the server can't start.
     """
     logs.configure(settings.log_level, settings.log_format)
     log = structlog.get_logger("pecia.server")
@@ -163,12 +164,13 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with (
+        traced(settings.tracing, settings.shutdown_grace) as tracing,
         application(settings) as app,
         monitored(
             settings.metrics_listen, database=app.database, caches=app.caches, audit=app.sink.status
         ) as monitor,
     ):
-        server = PeciaServer(settings, app, share_port=share_port)
+        server = PeciaServer(settings, app, share_port=share_port, observer=monitor.calls, tracing=tracing)
         port = await server.start()
         monitor.readiness.serving()
         log.info(

@@ -6,11 +6,13 @@ import errno
 import socket
 from typing import Final
 
+from pecia_service.server.starting import StartError
+
 ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """Errors of binding an address that this machine does not have."""
 
 
-class ListenError(RuntimeError):
+class ListenError(StartError):
     """The server can't listen where it should; the message says why."""
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import grpc
 import structlog
 
+from pecia_service.server.starting import StartError
 from pecia_service.settings import Settings
 
 
-class TlsError(RuntimeError):
+class TlsError(StartError):
     """The files of a certificate can't be used; the message is one line that says which, and why."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import grpc
 import structlog
 from grpc import aio
+
+from pecia_service.server.starting import StartError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -36,7 +38,7 @@ _FAULTS: Final = frozenset(
 """Statuses that are a server's failure, by OpenTelemetry's conventions for gRPC; others are its client's."""
 
 
-class TracingError(RuntimeError):
+class TracingError(StartError):
     """The server can't trace calls; the message says what to do."""
 
 
@@ -91,6 +93,22 @@ class Tracing:
                 await ended.wait()
         except TimeoutError:
             self._log.warning("spans_not_exported")
+
+
+@asynccontextmanager
+async def traced(enabled: bool, seconds: float) -> AsyncIterator[aio.ServerInterceptor | None]:
+    """Give what traces the calls of a server, None where that is off; on the way out export for `seconds`.
+
+    Raises TracingError where OpenTelemetry is not installed.
+    """
+    if not enabled:
+        yield None
+        return
+    tracing = Tracing.start()
+    try:
+        yield tracing.interceptor
+    finally:
+        await tracing.stop(seconds)
 
 
 class TracingInterceptor(aio.ServerInterceptor):

@@ -1,0 +1,5 @@
+"""Why a server can't start, for whoever starts it."""
+
+
+class StartError(RuntimeError):
+    """The server can't start; the message says in one line why, and what to do."""
