@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pecia_service.access.authentication import Authenticator
@@ -16,9 +18,14 @@ from pecia_service.access.store import CredentialStore
 from pecia_service.audit.ports import AuditSink, Sources
 from pecia_service.audit.retention import Retention
 from pecia_service.audit.service import Audit
+from pecia_service.audit.sinks.background import BackgroundSink
 from pecia_service.audit.sinks.database import DatabaseAuditSink
 from pecia_service.audit.sinks.null import NullAuditSink
+from pecia_service.audit.sinks.spooled import Durability, SpooledAuditSink
 from pecia_service.audit.sinks.tenant import TenantSink
+from pecia_service.audit.spool.destination import default_root, destination
+from pecia_service.audit.spool.folder import About, OwnerFolder
+from pecia_service.audit.spool.log import SpoolLog
 from pecia_service.audit.store import AuditStore
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.ids import UuidFactory
@@ -41,7 +48,7 @@ from pecia_service.rendering.sources.database import (
     DatabaseLabelSource,
     DatabaseTemplateSource,
 )
-from pecia_service.settings import LARGEST_PROMPT_BYTES, Settings
+from pecia_service.settings import LARGEST_PROMPT_BYTES, Settings, SettingsError
 from pecia_service.storage.engine import Database
 from pecia_service.storage.outages import OutageLog
 from pecia_service.storage.schema import prepare
@@ -95,7 +102,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         database.log_outages(OutageLog())
         audit_store = AuditStore(database)
         sink = _sink(settings, audit_store)
-        if isinstance(sink, DatabaseAuditSink):
+        if isinstance(sink, BackgroundSink):
             sink.start()
         stack.push_async_callback(sink.aclose, settings.shutdown_grace)
         retention = Retention(audit_store, days=settings.audit_retention_days, clock=system_clock)
@@ -180,12 +187,37 @@ def _authenticator(settings: Settings, database: Database) -> Authenticator:
 
 
 def _sink(settings: Settings, store: AuditStore) -> AuditSink:
+    """Make the sink; raises SettingsError for a spool folder that can't be used."""
     if settings.audit_sink == "null":
         return NullAuditSink()
-    return DatabaseAuditSink(
+    refuse = settings.audit_full == "refuse"
+    if settings.audit_durability == "memory":
+        return DatabaseAuditSink(
+            store,
+            max_records=settings.audit_queue_records,
+            max_bytes=settings.audit_queue_bytes,
+            batch_size=settings.audit_batch_records,
+            retry_seconds=settings.audit_retry_seconds,
+            refuse=refuse,
+            clock=system_clock,
+        )
+    root = Path(settings.audit_spool_dir) if settings.audit_spool_dir else default_root(settings.database_url)
+    about = About(destination(settings.database_url), system_clock(), os.getpid())
+    try:
+        folder = OwnerFolder.create(root, system_ids(), about)
+    except OSError as error:
+        raise SettingsError(
+            f"PECIA_AUDIT_SPOOL_DIR: the folder {root} can't be used ({error.strerror}); give one that this "
+            "process may write to, or set PECIA_AUDIT_DURABILITY=memory"
+        ) from None
+    return SpooledAuditSink(
         store,
+        folder,
+        SpoolLog(folder, max_bytes=settings.audit_spool_bytes, segment_bytes=settings.audit_segment_bytes),
+        durability=Durability(settings.audit_durability),
         max_records=settings.audit_queue_records,
         max_bytes=settings.audit_queue_bytes,
         batch_size=settings.audit_batch_records,
-        retry_seconds=settings.audit_retry_seconds,
+        refuse=refuse,
+        clock=system_clock,
     )

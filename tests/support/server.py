@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from grpc import aio
 from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
@@ -28,18 +29,23 @@ class LiveServer:
 
 @asynccontextmanager
 async def live_server(database_url: str, **overrides: str) -> AsyncIterator[LiveServer]:
-    """Serve on a free port over a database that is migrated or SQLite; overrides are settings as text."""
-    settings = Settings.load(
-        {},
-        {
-            "listen": "127.0.0.1:0",
-            "database_url": database_url,
-            "shutdown_grace": "5",
-            **overrides,
-        },
-    )
-    async with application(settings) as app, served(settings, app) as live:
-        yield live
+    """Serve on a free port over a database that is migrated or SQLite; overrides are settings as text.
+
+    The spool is a folder of this server's own, which is gone afterwards.
+    """
+    with TemporaryDirectory(prefix="pecia-spool-") as folder:
+        settings = Settings.load(
+            {},
+            {
+                "listen": "127.0.0.1:0",
+                "database_url": database_url,
+                "audit_spool_dir": folder,
+                "shutdown_grace": "5",
+                **overrides,
+            },
+        )
+        async with application(settings) as app, served(settings, app) as live:
+            yield live
 
 
 @asynccontextmanager

@@ -42,9 +42,9 @@ class AuditSink(Protocol):
     def record(self, record: AuditRecord) -> Awaitable[None] | None:
         """Take one record, without waiting for anything.
 
-        Returns None when the render may be answered at once, else what must be awaited before: it ends when the
-        record is as durable as was promised, and raises UnavailableError when that can't be had now. What can't
-        be kept is counted as dropped, or, where renders are to be refused instead, raises
+        Returns None when the render may be answered at once, else what must be awaited before: it ends when
+        the record is as durable as was promised, and raises UnavailableError when that can't be had now. What
+        can't be kept is counted as dropped, or, where renders are to be refused instead, raises
         ResourceExhaustedError (AUDIT_FULL).
         """
         ...
@@ -58,7 +58,10 @@ class AuditSink(Protocol):
         ...
 
     async def aclose(self, seconds: float) -> None:
-        """Take no more, flush for at most `seconds`, and count the rest as dropped."""
+        """Take no more, and flush for at most `seconds`; the rest is dropped, or stays for the next process.
+
+        What is dropped is counted.
+        """
         ...
 
     def status(self) -> SinkStatus:

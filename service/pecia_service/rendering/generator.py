@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from pecia_service.canonical import normalise_name
@@ -94,7 +94,7 @@ class PromptGenerator:
         self, bundle_id: str, bundle_version: str, payload: Payload, options: RenderOptions | None = None
     ) -> Rendered:
         """Render an exact version; raises what `resolve` and the renderer raise."""
-        return self.render(await self.resolve(bundle_id, bundle_version), payload, options)
+        return await self.render(await self.resolve(bundle_id, bundle_version), payload, options)
 
     async def render_inline(
         self,
@@ -104,9 +104,9 @@ class PromptGenerator:
         options: RenderOptions | None = None,
     ) -> Rendered:
         """Render pieces that are given here; raises what `resolve_inline` and the renderer raise."""
-        return self.render(resolve_inline(bundle, templates), payload, options, inline=True)
+        return await self.render(resolve_inline(bundle, templates), payload, options, inline=True)
 
-    def render(
+    async def render(
         self,
         resolved: ResolvedBundle,
         payload: Payload,
@@ -114,11 +114,16 @@ class PromptGenerator:
         *,
         inline: bool = False,
     ) -> Rendered:
-        """Render a resolved bundle, and record it unless only validating; raises what `compute` raises."""
+        """Render a resolved bundle, and record it unless only validating.
+
+        Raises what `compute` and `record` raise.
+        """
         options = options or RenderOptions()
         rendered = self.compute(resolved, payload, options)
         if not options.validate_only:
-            self.record(rendered, payload, inline=inline)
+            recorded = self.record(rendered, payload, inline=inline)
+            if recorded is not None:
+                await recorded
         return rendered
 
     def compute(self, resolved: ResolvedBundle, payload: Payload, options: RenderOptions) -> Rendered:
@@ -143,9 +148,12 @@ class PromptGenerator:
         )
         return Rendered(result, receipt)
 
-    def record(self, rendered: Rendered, payload: Payload, *, inline: bool) -> None:
-        """Hand a render to the audit sink."""
-        self._sink.record(rendered.receipt, rendered.result, payload, inline=inline)
+    def record(self, rendered: Rendered, payload: Payload, *, inline: bool) -> Awaitable[None] | None:
+        """Hand a render to the audit sink, and return what must be awaited before it is answered.
+
+        Raises ResourceExhaustedError (AUDIT_FULL), and what is returned UnavailableError.
+        """
+        return self._sink.record(rendered.receipt, rendered.result, payload, inline=inline)
 
     async def resolve(self, bundle_id: str, semver: str, field: str = "bundle") -> ResolvedBundle:
         """Return an exact version, ready to render; `field` is the reference's path that errors name.

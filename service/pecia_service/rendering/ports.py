@@ -57,8 +57,13 @@ class ResolvedCache(Protocol):
 
 
 class RenderSink(Protocol):
-    """Takes what was rendered. Never blocks, never fails, is no input of any hash."""
+    """Takes what was rendered. Never blocks, is no input of any hash."""
 
-    def record(self, receipt: Receipt, result: RenderResult, payload: Payload, *, inline: bool) -> None:
-        """Take one render."""
+    def record(
+        self, receipt: Receipt, result: RenderResult, payload: Payload, *, inline: bool
+    ) -> Awaitable[None] | None:
+        """Take one render; what is returned must be awaited before the render is answered.
+
+        Both raise what a sink raises that promises to keep the render and can't.
+        """
         ...

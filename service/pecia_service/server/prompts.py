@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, TypeVar
 
@@ -63,7 +63,10 @@ class PromptServicer(AuditServicer):
 
     async def Render(self, request: pb.RenderRequest, context: Context) -> pb.RenderResponse:  # noqa: N802
         """Make one prompt."""
-        return await self._render(request, self._generator(self._caller(context).tenant_id))
+        response, recorded = await self._render(request, self._generator(self._caller(context).tenant_id))
+        if recorded is not None:
+            await recorded
+        return response
 
     async def RenderBatch(  # noqa: N802
         self, request: pb.RenderBatchRequest, context: Context
@@ -78,10 +81,18 @@ class PromptServicer(AuditServicer):
         response = pb.RenderBatchResponse()
         # Every outcome may be an error: what is left beside those is for prompts.
         room = _Room(self._max_response_bytes, count)
+        # Waited for together: they become durable in a few writes.
+        waiting: list[tuple[int, Awaitable[None]]] = []
         for index, item in enumerate(request.requests):
             if index % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
-            response.outcomes.append(await self._outcome(item, generator, room))
+            outcome, recorded = await self._outcome(item, generator, room)
+            response.outcomes.append(outcome)
+            if recorded is not None:
+                waiting.append((index, recorded))
+        for index, recorded in waiting:
+            if (error := await _failure(recorded)) is not None:
+                response.outcomes[index].error.CopyFrom(error)
         return response
 
     async def RenderStream(  # noqa: N802
@@ -121,8 +132,11 @@ class PromptServicer(AuditServicer):
 
     async def _render(
         self, request: pb.RenderRequest, generator: PromptGenerator, room: _Room | None = None
-    ) -> pb.RenderResponse:
-        """Render one request; it is recorded only when its answer has room."""
+    ) -> tuple[pb.RenderResponse, Awaitable[None] | None]:
+        """Render one request; it is recorded only when its answer has room.
+
+        What is returned with the answer must be awaited before that leaves.
+        """
         options = RenderOptions.checked(
             request.model_type, request.adapter_version, validate_only=request.validate_only
         )
@@ -132,21 +146,22 @@ class PromptServicer(AuditServicer):
         response = rendered_to_proto(rendered)
         if room is not None:
             room.take(response)
-        if not options.validate_only:
-            generator.record(rendered, payload, inline=inline)
-        return response
+        if options.validate_only:
+            return response, None
+        return response, generator.record(rendered, payload, inline=inline)
 
     async def _outcome(
         self, request: pb.RenderRequest, generator: PromptGenerator, room: _Room | None = None
-    ) -> pb.RenderOutcome:
-        """Render one request of several: what fails is its outcome."""
+    ) -> tuple[pb.RenderOutcome, Awaitable[None] | None]:
+        """Render one request of several as `_render` does: what fails is its outcome."""
         try:
-            return pb.RenderOutcome(response=await self._render(request, generator, room))
+            response, recorded = await self._render(request, generator, room)
         except Error as error:
-            return pb.RenderOutcome(error=error_to_proto(error))
+            return pb.RenderOutcome(error=error_to_proto(error)), None
         except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
             self._log.error("render failed", method=_RENDER, exc_info=error)
-            return pb.RenderOutcome(error=error_to_proto(internal_fault(_RENDER)))
+            return pb.RenderOutcome(error=error_to_proto(internal_fault(_RENDER))), None
+        return pb.RenderOutcome(response=response), recorded
 
     async def _stream_outcome(
         self, message: pb.RenderStreamRequest, generator: PromptGenerator
@@ -155,7 +170,10 @@ class PromptServicer(AuditServicer):
         if length > MAX_CORRELATION_ID_LENGTH:
             error = size_exceeded("correlation_id", "characters", length, MAX_CORRELATION_ID_LENGTH)
             return pb.RenderOutcome(error=error_to_proto(error))
-        return await self._outcome(message.request, generator)
+        outcome, recorded = await self._outcome(message.request, generator)
+        if recorded is not None and (failed := await _failure(recorded)) is not None:
+            return pb.RenderOutcome(error=failed)
+        return outcome
 
 
 class _Room:
@@ -177,6 +195,15 @@ class _Room:
                 limit=str(self._max_bytes),
             )
         self._left -= size
+
+
+async def _failure(recorded: Awaitable[None]) -> pb.RenderError | None:
+    """Wait until a render is recorded as was promised, and return what kept it from that."""
+    try:
+        await recorded
+    except Error as error:
+        return error_to_proto(error)
+    return None
 
 
 async def _resolve(request: Source, generator: PromptGenerator) -> tuple[ResolvedBundle, bool]:

@@ -203,7 +203,7 @@ async def test_label_answers_the_version_it_points_to() -> None:
     for bundle in (BUNDLE, newer, BUNDLE):
         labels.bundle = bundle
         resolved = await bench.generator.resolve_label("companion", "production")
-        versions.append(bench.generator.render(resolved, PAYLOAD).receipt.semver)
+        versions.append((await bench.generator.render(resolved, PAYLOAD)).receipt.semver)
     assert ["1.0.0", "2.0.0", "1.0.0"] == versions
     # The label brings the bundle along.
     assert 0 == bench.bundles.calls

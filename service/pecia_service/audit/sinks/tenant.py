@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from pecia_service.audit.ports import AuditSink
 from pecia_service.audit.record import make_record
 from pecia_service.rendering.model import Receipt, RenderResult
@@ -20,11 +22,13 @@ class TenantSink:
         self._keep_prompt = keep_prompt
         self._keep_payload = keep_payload
 
-    def record(self, receipt: Receipt, result: RenderResult, payload: Payload, *, inline: bool) -> None:
-        """Take one render; does nothing where records are not kept."""
+    def record(
+        self, receipt: Receipt, result: RenderResult, payload: Payload, *, inline: bool
+    ) -> Awaitable[None] | None:
+        """Take one render as `AuditSink.record` does; does nothing where records are not kept."""
         if not self._sink.keeps_records:
-            return
-        self._sink.record(
+            return None
+        return self._sink.record(
             make_record(
                 self._tenant_id,
                 receipt,

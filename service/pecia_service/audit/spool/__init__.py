@@ -1,0 +1,1 @@
+"""Local files in which audit records wait for the database."""

@@ -1,0 +1,105 @@
+"""Group commit: one fsync for all records that were appended while the last one ran."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from pecia_service.audit.spool.folder import sync_folder
+from pecia_service.audit.spool.segment import Segment
+from pecia_service.errors import ErrorReason, UnavailableError
+
+_RETRY_SECONDS = 1.0
+
+
+class GroupCommit:
+    """Brings segments to the disk in a thread; `fsync` is that of the system."""
+
+    def __init__(self, fsync: Callable[[int], None] = os.fsync) -> None:
+        self._fsync = fsync
+        self._segments: set[Segment] = set()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._log = structlog.get_logger(__name__)
+
+    def wait(self, segment: Segment) -> asyncio.Future[None]:
+        """Return what ends when all that a segment has now is on the disk; raises UnavailableError."""
+        waiting = outcome()
+        self._segments.add(segment)
+        self._waiting.append(waiting)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="audit-group-commit")
+        return waiting
+
+    async def aclose(self) -> None:
+        """Wait until nobody waits."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            segments, self._segments = self._segments, set()
+            failure = await asyncio.to_thread(self._sync, *_open(segments))
+            if failure is not None:
+                self._log.error("audit_spool_sync_failed", error=failure.strerror, renders=len(waiting))
+            else:
+                for segment in segments:
+                    segment.named = True
+            for future in waiting:
+                tell(future, None if failure is None else _unsynced())
+        self._task = None
+
+    def _sync(self, descriptors: list[int], folders: set[Path]) -> OSError | None:
+        failure = None
+        for descriptor in descriptors:
+            try:
+                self._fsync(descriptor)
+            except OSError as error:
+                failure = error
+            finally:
+                os.close(descriptor)
+        try:
+            for folder in folders:
+                sync_folder(folder)
+        except OSError as error:
+            failure = error
+        return failure
+
+
+def outcome() -> asyncio.Future[None]:
+    """Make a future whose exception may go unseen: who waited for it may be gone."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+def tell(future: asyncio.Future[None], failure: Exception | None) -> None:
+    """End a future, unless who waited for it is gone."""
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)
+
+
+def _open(segments: set[Segment]) -> tuple[list[int], set[Path]]:
+    """Return what to sync; a segment that is closed by now has its records where they belong."""
+    found = {segment: segment.duplicate() for segment in segments}
+    return (
+        [descriptor for descriptor in found.values() if descriptor is not None],
+        {segment.path.parent for segment in segments if not segment.named},
+    )
+
+
+def _unsynced() -> UnavailableError:
+    return UnavailableError(
+        ErrorReason.STORAGE_UNAVAILABLE,
+        "the audit record of the render could not be brought to the disk; try again",
+        retry_after=_RETRY_SECONDS,
+    )
