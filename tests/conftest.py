@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ COMPARES = FOLDER_VARIABLE not in os.environ
 SAID = Path(os.environ.setdefault(FOLDER_VARIABLE, tempfile.mkdtemp(prefix="secrecy-") if COMPARES else ""))
 watch(SAID)
 
+from pecia_service import logs  # noqa: E402
 from pecia_service.storage.engine import Database  # noqa: E402
 from support.migrated import MigratedDatabases  # noqa: E402
 from support.postgres import PostgresServer  # noqa: E402
@@ -49,6 +51,12 @@ SECRECY = pytest.StashKey[list[str]]()
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} of {kind}" for kind, number in sorted(counts.items())) or "nothing"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_go_to_stderr() -> None:
+    """Keep the lines of servers within a test's process out of what a command under test prints."""
+    logs.configure("info", "json", sys.__stderr__)
 
 
 @pytest.fixture(scope="session")

@@ -281,7 +281,7 @@ TABLE = {
     "AUDIT_RECORD_PENDING": Provocation(
         lambda server: get_record(server, uuid7(time.time_ns() // 1_000_000, 1)), {"render_id": ANY}
     ),
-    "INTERNAL_FAULT": Provocation(break_the_server, {"method": RENDER}),
+    "INTERNAL_FAULT": Provocation(break_the_server, {"method": RENDER, "request_id": ANY}),
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, cast
+from unittest.mock import ANY
 
 import grpc
 import pytest
@@ -122,7 +123,8 @@ async def test_a_fault_is_one_outcome(server: LiveServer) -> None:
     async with served(server.settings, broken) as live:
         outcomes = await render_batch(live, request(), request(bundle=version_ref("6.6.6")), request())
     assert ["", "INTERNAL_FAULT", ""] == [kind(outcome) for outcome in outcomes]
-    assert {"method": "/pecia.v1.PromptService/Render"} == dict(outcomes[1].error.metadata)
+    told = dict(outcomes[1].error.metadata)
+    assert {"method": "/pecia.v1.PromptService/Render", "request_id": ANY} == told
     assert SECRET not in str(outcomes[1])
 
 

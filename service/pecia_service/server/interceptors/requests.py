@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, TypeAlias, TypeVar
+from contextlib import suppress
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -14,7 +15,9 @@ from pecia_service.server.context import Context
 Request = TypeVar("Request")
 Decode: TypeAlias = Callable[[bytes], Request]
 
-_RETRY_AFTER = 0.1
+_RETRY_AFTER: Final = 0.1
+# How long a server that stops waits for the end of a stream whose client has sent everything.
+_LAST_SECONDS: Final = 0.1
 
 
 class Reading:
@@ -31,9 +34,9 @@ class Reading:
             task.cancel()
 
     async def read(self, context: Context, method: str) -> object:
-        """Return the next message, or aio.EOF; raises UnavailableError (SERVER_STOPPING)."""
+        """Return the next message, or grpc.aio.EOF; raises UnavailableError (SERVER_STOPPING)."""
         if self._stopped:
-            raise _stopping(method)
+            return await _read_end(context, method)
         task = asyncio.current_task()
         assert task is not None
         self._readers.add(task)
@@ -75,6 +78,16 @@ async def read_one(context: Context, decode: Decode[Request], method: str) -> Re
         await asyncio.sleep(0)
         raise _malformed("the call has no message, or one that is too large", method)
     return decoded(raw, decode, method)
+
+
+async def _read_end(context: Context, method: str) -> object:
+    """Return grpc.aio.EOF if the client has ended its stream; raises UnavailableError (SERVER_STOPPING)."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_SECONDS):
+            last = await context.read()
+            if not isinstance(last, bytes):
+                return last
+    raise _stopping(method)
 
 
 def decoded(raw: bytes, decode: Decode[Request], method: str) -> Request:
