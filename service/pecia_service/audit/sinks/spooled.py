@@ -7,24 +7,23 @@ import enum
 import errno
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
 
 from pecia_service.audit.ports import RecordWriter, SinkStatus
 from pecia_service.audit.record import AuditRecord
 from pecia_service.audit.sinks.background import BackgroundSink
 from pecia_service.audit.spool import format as fmt
 from pecia_service.audit.spool.adoption import Adoptions
+from pecia_service.audit.spool.answers import Answers
 from pecia_service.audit.spool.codec import encode_record
 from pecia_service.audit.spool.folder import OwnerFolder
-from pecia_service.audit.spool.group_commit import GroupCommit, outcome, tell
+from pecia_service.audit.spool.group_commit import GroupCommit
 from pecia_service.audit.spool.log import SpoolLog
 from pecia_service.audit.spool.reading import NewerSegmentError, SegmentReader
 from pecia_service.audit.spool.segment import Segment
-from pecia_service.errors import Error, ErrorReason, InternalError, UnavailableError
+from pecia_service.audit.spool.window import Window
+from pecia_service.errors import Error, ErrorReason, InternalError
 from pecia_service.ids import uuid7_time_ms
 
-_RETRY_SECONDS = 1.0
 _READ_BYTES = 8 * 1024 * 1024
 
 
@@ -34,16 +33,6 @@ class Durability(enum.Enum):
     SPOOL = "spool"
     FSYNC = "fsync"
     COMMIT = "commit"
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A record that is in memory too, and where it is in the spool."""
-
-    record: AuditRecord
-    weight: int
-    segment: Segment
-    end: int
 
 
 class SpooledAuditSink(BackgroundSink):
@@ -90,23 +79,21 @@ class SpooledAuditSink(BackgroundSink):
         self._adoptions = Adoptions(folder.path.parent, folder.about.destination)
         self._durability = durability
         self._commits = commits or GroupCommit()
-        self._max_records = max_records
-        self._max_bytes = max_bytes
         self._batch_size = batch_size
         # A render that waits for the database should not wait for others' company too.
         self._linger = 0.0 if durability is Durability.COMMIT else linger
         self._housekeeping = housekeeping
-        # In order of arrival, without gaps; while `_spilling`, what came later is in the files only.
-        self._memory: dict[str, _Entry] = {}
-        self._memory_bytes = 0
+        # While `_spilling`, what comes is in the files only, and is read back once the memory is empty.
+        self._memory = Window(max_records=max_records, max_bytes=max_bytes)
         self._spilling = False
         # While records from a file are delivered: when the first of them was made.
         self._from_file = False
         self._file_at = 0
-        self._answers: dict[str, asyncio.Future[None]] = {}
+        self._answers = Answers()
         self._needed_bytes = 0
         self._damaged = 0
         self._lingering = False
+        self._idle = True
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -126,25 +113,14 @@ class SpooledAuditSink(BackgroundSink):
         if self._closed:
             self._refuse("closed")
             return None
-        render_id = record.render_id
-        if render_id in self._memory:
-            return self._answers.get(render_id)
-        frame = fmt.frame(encode_record(record))
-        try:
-            segment, end = self._spool.append(frame, record.receipt.created_at)
-        except OSError as error:
-            self._needed_bytes = len(frame)
-            self._refuse(_reason(error), spooled_bytes=self._spool.waiting_bytes)
-            return None
-        self._needed_bytes = 0
-        self._admit()
-        self._queue(record, segment, end)
-        if self._durability is Durability.SPOOL:
-            return None
-        if self._durability is Durability.FSYNC:
-            return self._commits.wait(segment)
-        answer = self._answers[render_id] = outcome()
-        return answer
+        # A record that is taken already is not taken again.
+        segment = self._memory.segment_of(record.render_id) or self._append(record)
+        match self._durability:
+            case Durability.FSYNC if segment is not None:
+                return self._commits.wait(segment)
+            case Durability.COMMIT if segment is not None:
+                return self._answers.wait(record.render_id)
+        return None
 
     def holds(self, render_id: str) -> bool:
         """Tell whether a record is on its way; of one that may be in a file, as far as its time tells."""
@@ -169,7 +145,7 @@ class SpooledAuditSink(BackgroundSink):
                 task.cancel()
             # Waiting keeps a cancellation of the caller apart from the one that is asked for here.
             await asyncio.wait({*self._tasks, asyncio.ensure_future(self._commits.aclose())})
-            self._fail_answers()
+            self._answers.fail_all()
             if left := self._spool.records:
                 self._log.warning("audit_records_left_in_spool", count=left, owner=self._folder.owner_id)
             self._adoptions.close()
@@ -181,7 +157,7 @@ class SpooledAuditSink(BackgroundSink):
         full = self._needed_bytes > 0
         return SinkStatus(
             queued=self._spool.records,
-            queued_bytes=self._memory_bytes,
+            queued_bytes=self._memory.weight,
             written=self._written,
             dropped=self._dropped,
             failing=self._store_failing or full,
@@ -191,21 +167,22 @@ class SpooledAuditSink(BackgroundSink):
             damaged=self._damaged,
         )
 
-    def _queue(self, record: AuditRecord, segment: Segment, end: int) -> None:
-        weight = record.weight
-        if (
-            self._spilling
-            or len(self._memory) >= self._max_records
-            or self._memory_bytes + weight > self._max_bytes
-        ):
-            self._spilling = True
-            if not self._memory:
-                self._wake.set()
-            return
-        self._memory[record.render_id] = _Entry(record, weight, segment, end)
-        self._memory_bytes += weight
-        if len(self._memory) == 1 or (self._lingering and len(self._memory) >= self._batch_size):
+    def _append(self, record: AuditRecord) -> Segment | None:
+        """Append a record and queue it; return its segment, None for one that had to be dropped."""
+        frame = fmt.frame(encode_record(record))
+        try:
+            segment, end = self._spool.append(frame, record.receipt.created_at)
+        except OSError as error:
+            self._needed_bytes = len(frame)
+            self._refuse(_reason(error), spooled_bytes=self._spool.waiting_bytes)
+            return None
+        self._needed_bytes = 0
+        self._admit()
+        self._spilling = self._spilling or not self._memory.add(record, segment, end)
+        # Only a writer that has nothing to do is woken: a pause between two attempts must last.
+        if self._idle or (self._lingering and len(self._memory) >= self._batch_size):
             self._wake.set()
+        return segment
 
     def _queued(self) -> int:
         return self._spool.records
@@ -218,7 +195,7 @@ class SpooledAuditSink(BackgroundSink):
         if self._file_at:
             times.append(self._file_at)
         elif self._memory:
-            times.append(next(iter(self._memory.values())).record.receipt.created_at)
+            times.append(self._memory.oldest_at)
         else:
             times.append(self._spool.oldest_at)
         oldest = min((at for at in times if at is not None), default=None)
@@ -227,16 +204,16 @@ class SpooledAuditSink(BackgroundSink):
     async def _deliver_for_ever(self) -> None:
         while True:
             while not (self._memory or self._spilling or self._adoptions.owners):
+                self._idle = True
                 self._wake.clear()
                 await self._wake.wait()
+                self._idle = False
             if self._memory:
                 if self._linger and len(self._memory) < self._batch_size and not self._waiters:
                     self._lingering = True
                     await self._pause(self._linger)
                     self._lingering = False
-                await self._deliver(
-                    [entry.record for entry in islice(self._memory.values(), self._batch_size)]
-                )
+                await self._deliver(self._memory.first(self._batch_size))
             elif self._spilling:
                 await self._deliver_spilled()
             if self._adoptions.owners:
@@ -328,7 +305,7 @@ class SpooledAuditSink(BackgroundSink):
             self._adoptions.look()
         except OSError as error:
             self._log.error("audit_spool_unreadable", error=error.strerror)
-        if self._adoptions.owners:
+        if self._adoptions.owners and self._idle:
             self._wake.set()
 
     def _when_written(self, records: Sequence[AuditRecord]) -> None:
@@ -344,21 +321,15 @@ class SpooledAuditSink(BackgroundSink):
         self._finish([record], _refused())
 
     def _when_unavailable(self) -> None:
-        self._fail_answers()
+        self._answers.fail_all()
 
     def _finish(self, records: Sequence[AuditRecord], failure: Error | None) -> None:
         """Answer who waits for records, and settle those that are in memory."""
         for record in records:
-            if (answer := self._answers.pop(record.render_id, None)) is not None:
-                tell(answer, failure)
+            self._answers.tell(record.render_id, failure)
         if self._from_file:
             return
-        ends: dict[Segment, tuple[int, int]] = {}
-        for record in records:
-            entry = self._memory.pop(record.render_id)
-            self._memory_bytes -= entry.weight
-            ends[entry.segment] = (entry.end, ends.get(entry.segment, (0, 0))[1] + 1)
-        for segment, (end, count) in ends.items():
+        for segment, (end, count) in self._memory.take(records).items():
             self._settle(segment, end, count)
         self._count_settled(len(records))
 
@@ -369,22 +340,9 @@ class SpooledAuditSink(BackgroundSink):
             # They are delivered; what can't be noted down costs another delivery, which changes nothing.
             self._log.error("audit_spool_unwritable", error=error.strerror)
 
-    def _fail_answers(self) -> None:
-        answers, self._answers = self._answers, {}
-        for answer in answers.values():
-            tell(answer, _undelivered())
-
 
 def _reason(error: OSError) -> str:
     return "full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else str(error.strerror)
-
-
-def _undelivered() -> UnavailableError:
-    return UnavailableError(
-        ErrorReason.STORAGE_UNAVAILABLE,
-        "the audit record of the render waits for the database; try again",
-        retry_after=_RETRY_SECONDS,
-    )
 
 
 def _refused() -> InternalError:

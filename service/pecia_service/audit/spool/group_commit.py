@@ -9,11 +9,11 @@ from pathlib import Path
 
 import structlog
 
+from pecia_service.audit.spool.answers import outcome, tell, unavailable
 from pecia_service.audit.spool.folder import sync_folder
 from pecia_service.audit.spool.segment import Segment
-from pecia_service.errors import ErrorReason, UnavailableError
 
-_RETRY_SECONDS = 1.0
+_UNSYNCED = "the audit record of the render could not be brought to the disk; try again"
 
 
 class GroupCommit:
@@ -51,7 +51,7 @@ class GroupCommit:
                 for segment in segments:
                     segment.named = True
             for future in waiting:
-                tell(future, None if failure is None else _unsynced())
+                tell(future, None if failure is None else unavailable(_UNSYNCED))
         self._task = None
 
     def _sync(self, descriptors: list[int], folders: set[Path]) -> OSError | None:
@@ -71,35 +71,10 @@ class GroupCommit:
         return failure
 
 
-def outcome() -> asyncio.Future[None]:
-    """Make a future whose exception may go unseen: who waited for it may be gone."""
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return future
-
-
-def tell(future: asyncio.Future[None], failure: Exception | None) -> None:
-    """End a future, unless who waited for it is gone."""
-    if future.done():
-        return
-    if failure is None:
-        future.set_result(None)
-    else:
-        future.set_exception(failure)
-
-
 def _open(segments: set[Segment]) -> tuple[list[int], set[Path]]:
     """Return what to sync; a segment that is closed by now has its records where they belong."""
     found = {segment: segment.duplicate() for segment in segments}
     return (
         [descriptor for descriptor in found.values() if descriptor is not None],
         {segment.path.parent for segment in segments if not segment.named},
-    )
-
-
-def _unsynced() -> UnavailableError:
-    return UnavailableError(
-        ErrorReason.STORAGE_UNAVAILABLE,
-        "the audit record of the render could not be brought to the disk; try again",
-        retry_after=_RETRY_SECONDS,
     )
