@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import TextIO
 
@@ -14,11 +15,22 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the call that is being answered, or empty; set by the edge for the task that handles the call."""
 
 
-def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send logs of at least `level` to `stream` (standard error) as json, console, or as auto decides."""
+def configure(
+    level: str, form: str, stream: TextIO | None = None, *, fields: Mapping[str, object] | None = None
+) -> None:
+    """Send logs of at least `level` to `stream` (standard error) as json, console, or as auto decides.
+
+    `fields` are added to each line that does not have them itself.
+    """
+    constant = dict(fields or {})
+
+    def add_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**constant, **event}
+
     out = stream or sys.stderr
     console = form == "console" or (form == "auto" and out.isatty())
     processors: list[Processor] = [
+        add_fields,
         add_request_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -36,7 +48,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        # Workers share a stream: each line is one write, or those of others would come in between.
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
 

@@ -150,15 +150,15 @@ class _Watcher(importlib.abc.MetaPathFinder):
         return spec
 
     def _watch_logs(self, module: Any) -> None:
-        write, notebook = module.PrintLogger.msg, self._notebook
+        write, notebook = module.WriteLogger.msg, self._notebook
 
         def msg(logger: object, message: str) -> None:
             notebook.said("log", message)
             write(logger, message)
 
-        for name, value in list(vars(module.PrintLogger).items()):
+        for name, value in list(vars(module.WriteLogger).items()):
             if value is write:
-                setattr(module.PrintLogger, name, msg)
+                setattr(module.WriteLogger, name, msg)
 
     def _watch_errors(self, module: Any) -> None:
         create, notebook = module.Error.__init__, self._notebook

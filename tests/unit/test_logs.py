@@ -111,3 +111,36 @@ def test_configuring_again_counts() -> None:
     log.info("two")
     log.error("three")
     assert (1, "three") == (len(first.getvalue().splitlines()), json.loads(second.getvalue())["event"])
+
+
+class Writes(io.StringIO):
+    """A stream that keeps each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Keep what is written."""
+        self.writes.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_one_write() -> None:
+    """Several workers write to one stream; a line of one must not end up within another's."""
+    out = Writes()
+    logs.configure("info", "json", out)
+    structlog.get_logger().info("hello")
+    assert [out.getvalue()] == out.writes
+    assert "hello" == json.loads(out.writes[0])["event"]
+
+
+def test_fields_are_in_every_line() -> None:
+    """A worker's number, for example; what a line says itself counts more."""
+    out = io.StringIO()
+    logs.configure("info", "json", out, fields={"worker": 3, "event": "?"})
+    structlog.get_logger().info("one")
+    structlog.get_logger().info("two", worker=4)
+    assert [("one", 3), ("two", 4)] == [
+        (line["event"], line["worker"]) for line in map(json.loads, out.getvalue().splitlines())
+    ]

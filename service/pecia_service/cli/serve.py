@@ -48,7 +48,7 @@ def serve(worker: SupervisorLink | None, **flags: str | None) -> None:
     """Run a server until SIGTERM or SIGINT.
 
     A flag goes before its environment variable. SQLite needs no set-up; a PostgreSQL database must be
-    migrated first (pecia migrate). The server listens on loopback addresses only.
+    migrated first (pecia migrate). Beyond loopback the server listens with TLS and authentication only.
 
     \b
     Examples:
@@ -83,4 +83,4 @@ async def _run(settings: Settings, link: SupervisorLink | None) -> None:
         await run_server(settings)
     else:
         link.watch()
-        await run_server(settings, lambda metrics: link.report(Report(metrics)), share_port=True)
+        await run_server(settings, lambda metrics: link.report(Report(metrics)), worker=link.index)

@@ -149,15 +149,16 @@ class PeciaServer:
 
 
 async def serve(
-    settings: Settings, started: Callable[[str | None], None] | None = None, *, share_port: bool = False
+    settings: Settings, started: Callable[[str | None], None] | None = None, *, worker: int | None = None
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then stop gracefully; a worker shares its port with others.
+    """Serve until SIGTERM or SIGINT, then stop gracefully; a worker, which has a number, shares its port.
 
     `started` is told HOST:PORT of the metrics, None if they are not served.
 
     Raises SchemaError, UnavailableError and StartError when the server can't start.
     """
-    logs.configure(settings.log_level, settings.log_format)
+    fields = {} if worker is None else {"worker": worker}
+    logs.configure(settings.log_level, settings.log_format, fields=fields)
     log = structlog.get_logger("pecia.server")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -170,7 +171,9 @@ async def serve(
             settings.metrics_listen, database=app.database, caches=app.caches, audit=app.sink.status
         ) as monitor,
     ):
-        server = PeciaServer(settings, app, share_port=share_port, observer=monitor.calls, tracing=tracing)
+        server = PeciaServer(
+            settings, app, share_port=worker is not None, observer=monitor.calls, tracing=tracing
+        )
         port = await server.start()
         monitor.readiness.serving()
         log.info(
