@@ -61,7 +61,7 @@ def keys() -> None:
     "--certificate-name",
     metavar="NAME",
     help="Make no key, but let in whose client certificate has this name: a URI such as "
-    "spiffe://example.org/web, a DNS name, or the subject's common name.",
+    "spiffe://example.org/web, a DNS name, or, where it has neither, the subject's common name.",
 )
 @database_option
 @json_option

@@ -11,7 +11,7 @@ from pecia_service.server.context import Context
 from pecia_service.server.interceptors.calls import Call
 
 _SCHEME: Final = "bearer"
-# Names in a certificate, the most telling first; the common name only where there is no other.
+# The names in a certificate, the most telling first.
 _SUBJECT_ALTERNATIVES: Final = ("peer_uri", "peer_dns")
 _COMMON_NAME: Final = "x509_common_name"
 
@@ -53,10 +53,13 @@ class Authentication:
 
 
 def certificate_names(context: Context) -> list[str]:
-    """Return the names in the client's verified certificate: URIs, then DNS names, then the common name."""
+    """Return the names in the client's verified certificate: URIs, then DNS names, else the common name.
+
+    A common name beside others says nothing, as for servers (RFC 6125, section 6.4.4).
+    """
     properties = context.auth_context()
     names = [name for key in _SUBJECT_ALTERNATIVES for name in properties.get(key, ())]
-    names.extend(properties.get(_COMMON_NAME, ()))
+    names = names or list(properties.get(_COMMON_NAME, ()))
     return list(dict.fromkeys(name.decode(errors="replace") for name in names))
 
 
