@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -208,7 +209,7 @@ async def test_records_wait_for_the_database(postgres: PostgresServer, server: L
 
 async def test_records_beyond_the_queue_are_dropped_and_counted(postgres: PostgresServer, url: str) -> None:
     """Renders go on; the first that fit the queue are kept."""
-    async with live_server(url, audit_queue_records="10") as server:
+    async with live_server(url, audit_durability="memory", audit_queue_records="10") as server:
         await warm(server)
         await postgres.stop()
         answered = await render_many(server, 25)
@@ -222,7 +223,7 @@ async def test_records_beyond_the_queue_are_dropped_and_counted(postgres: Postgr
 
 async def test_records_beyond_the_bytes_are_dropped_and_counted(postgres: PostgresServer, url: str) -> None:
     """Long prompts fill the queue before there are many."""
-    async with live_server(url, audit_queue_bytes=str(1024 * 1024)) as server:
+    async with live_server(url, audit_durability="memory", audit_queue_bytes=str(1024 * 1024)) as server:
         await warm(server)
         await postgres.stop()
         answered = await render_many(server, 20, "x" * 60_000)
@@ -236,7 +237,9 @@ async def test_records_beyond_the_bytes_are_dropped_and_counted(postgres: Postgr
 
 async def test_records_are_dropped_when_their_time_is_over(postgres: PostgresServer, url: str) -> None:
     """Tried for no longer than the setting, they are dropped and counted; later ones are written."""
-    async with live_server(url, audit_retry_seconds="0", database_connect_timeout="1") as server:
+    async with live_server(
+        url, audit_durability="memory", audit_retry_seconds="0", database_connect_timeout="1"
+    ) as server:
         await warm(server)
         await postgres.stop()
         await render_many(server, 5)
@@ -249,9 +252,68 @@ async def test_records_are_dropped_when_their_time_is_over(postgres: PostgresSer
         assert answered == await recorded(server)
 
 
+async def test_records_beyond_the_memory_wait_in_files(postgres: PostgresServer, url: str) -> None:
+    """With a spool a full memory costs no record, and their order stays."""
+    async with live_server(url, audit_queue_records="10", database_connect_timeout="1") as server:
+        await warm(server)
+        await postgres.stop()
+        answered = await render_many(server, 25)
+        waiting = server.application.sink.status()
+        await postgres.start()
+        assert await server.application.sink.flush(SECONDS)
+        assert (25, 0, False) == (waiting.queued, waiting.dropped, waiting.full)
+        assert answered == await recorded(server)
+
+
+async def test_the_next_server_writes_what_the_last_one_could_not(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    """What is not written within the grace stays in the spool."""
+    spool = {"audit_spool_dir": str(tmp_path / "spool"), "database_connect_timeout": "1"}
+    async with live_server(url, shutdown_grace="0.2", **spool) as server:
+        await warm(server)
+        await postgres.stop()
+        answered = await render_many(server, 5)
+    left = server.application.sink.status()
+    await postgres.start()
+    async with live_server(url, **spool) as server:
+        assert await server.application.sink.flush(SECONDS)
+        assert answered == await recorded(server)
+    assert (5, 0) == (left.queued, left.dropped)
+    assert [] == list((tmp_path / "spool").iterdir())
+
+
+async def test_a_promised_commit_is_unavailable_meanwhile(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    """With durability commit a render without its row is not answered; the row comes once, later."""
+    async with live_server(
+        url,
+        audit_durability="commit",
+        audit_spool_dir=str(tmp_path),
+        database_connect_timeout="1",
+    ) as server:
+        await warm(server)
+        first = await render(server)
+        assert [first.receipt.render_id] == await recorded(server)
+        await postgres.stop()
+        failure = await failure_of(render(server))
+        batch = pb.RenderBatchRequest(requests=[pb.RenderRequest(bundle=CACHED, payload=payload())] * 2)
+        outcomes = (await server.prompts.RenderBatch(batch)).outcomes
+        await postgres.start()
+        assert await server.application.sink.flush(SECONDS)
+        assert (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE") == (failure.code, failure.reason)
+        assert ["STORAGE_UNAVAILABLE"] * 2 == [
+            PeciaError.from_render_error(outcome.error).reason for outcome in outcomes
+        ]
+        assert 4 == len(await recorded(server))
+
+
 async def test_a_server_stops_without_its_database(postgres: PostgresServer, url: str) -> None:
-    """What can't be written within the grace is dropped and counted."""
-    async with live_server(url, shutdown_grace="0.2", database_connect_timeout="1") as server:
+    """What can't be written within the grace, and is in memory only, is dropped and counted."""
+    async with live_server(
+        url, audit_durability="memory", shutdown_grace="0.2", database_connect_timeout="1"
+    ) as server:
         await warm(server)
         await postgres.stop()
         await render_many(server, 5)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,9 +45,11 @@ class Served:
 @asynccontextmanager
 async def serving(database_url: str, *arguments: str) -> AsyncIterator[Served]:
     """Run a server on a free port, and end it if the test did not."""
+    spool = tempfile.TemporaryDirectory(prefix="pecia-spool-")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pecia_service.cli.main", "serve"),
-        *("--listen", "127.0.0.1:0", "--database-url", database_url, *arguments),
+        *("--listen", "127.0.0.1:0", "--database-url", database_url),
+        *("--audit-spool-dir", spool.name, *arguments),
         env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -60,6 +63,7 @@ async def serving(database_url: str, *arguments: str) -> AsyncIterator[Served]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+        spool.cleanup()
 
 
 def message(number: int) -> pb.RenderStreamRequest:
