@@ -12,7 +12,7 @@ _MIN_PROSE = 16
 # On a narrow terminal these columns give way; all others keep their width, and lines may then be longer than
 # the terminal is wide, because an id, a version or a hash that is cut or broken can't be used.
 _SHORTENED = frozenset({"DESCRIPTION", "TAGS"})
-_WRAPPED = frozenset({"MESSAGE"})
+_WRAPPED = frozenset({"MESSAGE", "REASON"})
 
 
 def lay_out(

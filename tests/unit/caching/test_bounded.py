@@ -73,6 +73,11 @@ def small_cache(entries: int = 3, room: int = 100, ttl: float | None = None) -> 
     return BoundedCache(max_entries=entries, max_bytes=room, weigh=lambda value: value, ttl=ttl)
 
 
+def is_key(wanted: str, key: str, _value: int) -> bool:
+    """Tell whether a key is the one to forget."""
+    return key == wanted
+
+
 def kept(cache: BoundedCache[str, int], keys: str = KEYS) -> str:
     """Return the keys whose values a cache holds."""
     return "".join(key for key in keys if key in cache)
@@ -367,8 +372,139 @@ def test_behaves_as_its_model(uses: list[str], weights: dict[str, int], entries:
     asyncio.run(run())
 
 
+async def test_forgetting_drops_what_is_unwanted() -> None:
+    """By key or by value; the rest stays, and what is gone counts neither as held nor as evicted."""
+    cache = small_cache(entries=6)
+    for number, key in enumerate("abcd"):
+        await cache.get(key, answer(number))
+    cache.forget(lambda key, value: key == "a" or value == 2)
+    assert "bd" == kept(cache)
+    assert cache.statistics() == CacheStatistics(hits=0, misses=4, evictions=0, entries=2, weight=4)
+
+
+async def test_what_is_forgotten_is_loaded_again() -> None:
+    """And kept again."""
+    cache = small_cache()
+    await cache.get("a", answer(1))
+    cache.forget(lambda key, _value: key == "a")
+    loader = Loader(2)
+    values = [await cache.get("a", loader) for _ in range(2)]
+    assert ([2, 2], 1) == (values, loader.calls)
+
+
+async def test_what_stays_is_not_loaded_again() -> None:
+    """A value from before is a hit after others were forgotten, and is forgotten in its turn."""
+    cache = small_cache()
+    await cache.get("a", answer(1))
+    cache.forget(lambda _key, _value: False)
+    assert 1 == await cache.get("a", answer(2))
+    cache.forget(lambda _key, _value: True)
+    assert (3, 3) == (await cache.get("a", answer(3)), cache.statistics().weight)
+
+
+async def test_a_load_in_flight_is_answered_and_not_kept() -> None:
+    """It may come from what was read before; who waits for it began before, too."""
+    cache, gate = small_cache(), asyncio.Event()
+    waiter = asyncio.create_task(cache.get("a", Loader(1, gate=gate)))
+    await settle()
+    cache.forget(lambda _key, _value: False)
+    gate.set()
+    assert (1, "", 0) == (await waiter, kept(cache), cache.statistics().weight)
+
+
+async def test_nobody_joins_a_load_from_before() -> None:
+    """Who asks after the forgetting gets a load of his own, which is kept, whichever ends first."""
+    for first in ("old", "new"):
+        cache, old, new = small_cache(), asyncio.Event(), asyncio.Event()
+        before = asyncio.create_task(cache.get("a", Loader(10, gate=old)))
+        await settle()
+        cache.forget(lambda _key, _value: False)
+        after = asyncio.create_task(cache.get("a", Loader(20, gate=new)))
+        await settle()
+        (old if first == "old" else new).set()
+        await settle()
+        old.set()
+        new.set()
+        assert [10, 20] == [await before, await after]
+        assert ("a", 20, 20) == (
+            kept(cache),
+            cache.statistics().weight,
+            await cache.get("a", answer(30)),
+        )
+
+
+@pytest.mark.parametrize("end", ["fails", "is cancelled"])
+async def test_the_end_of_a_load_from_before_leaves_its_successor_alone(end: str) -> None:
+    """A failed or cancelled old load takes neither the new value nor its account along."""
+    cache, gate = small_cache(), asyncio.Event()
+    before = asyncio.create_task(cache.get("a", Loader(LoadError(), gate=gate)))
+    await settle()
+    cache.forget(lambda _key, _value: False)
+    await cache.get("a", answer(20))
+    if end == "fails":
+        gate.set()
+    else:
+        before.cancel()
+    await asyncio.wait({before})
+    await settle()
+    loader = Loader(30)
+    assert (20, 0, 20) == (await cache.get("a", loader), loader.calls, cache.statistics().weight)
+    assert before.cancelled() or isinstance(before.exception(), LoadError)
+
+
+async def test_what_comes_from_an_era_that_ended_is_not_kept() -> None:
+    """Whoever read what a load works from before something was forgotten loads for himself alone."""
+    cache = small_cache()
+    era = cache.era
+    cache.forget(lambda _key, _value: False)
+    assert (1, "") == (await cache.get("a", answer(1), era=era), kept(cache))
+    assert (2, "a") == (await cache.get("a", answer(2), era=cache.era), kept(cache))
+
+
+async def test_forgotten_values_are_let_go() -> None:
+    """Nothing in the cache keeps a forgotten value alive, nor one whose load ended after the forgetting."""
+
+    class Value:
+        pass
+
+    cache: BoundedCache[str, Value] = BoundedCache(max_entries=5, max_bytes=100, weigh=lambda _value: 1)
+    gate = asyncio.Event()
+
+    async def load() -> Value:
+        return Value()
+
+    async def load_late() -> Value:
+        await gate.wait()
+        return Value()
+
+    kept_one = weakref.ref(await cache.get("a", load))
+    waiter = asyncio.create_task(cache.get("b", load_late))
+    await settle()
+    cache.forget(lambda _key, _value: True)
+    gate.set()
+    late_one = weakref.ref(await waiter)
+    del waiter
+    await settle()
+    gc.collect()
+    assert (None, None) == (kept_one(), late_one())
+
+
+async def test_a_forgotten_value_takes_its_timer_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The age of a forgotten value does not end the life of its successor."""
+    cache, time = small_cache(ttl=30), LoopTime(monkeypatch)
+    await cache.get("a", answer(1))
+    await time.advance(20)
+    cache.forget(lambda _key, _value: True)
+    await cache.get("a", answer(2))
+    await time.advance(20)
+    assert 2 == await cache.get("a", answer(3))
+
+
 steps = st.lists(
-    st.tuples(st.sampled_from(["get", "get", "answer", "answer", "fail", "cancel"]), st.integers(0, 59)),
+    st.tuples(
+        st.sampled_from(["get", "get", "get", "answer", "answer", "answer", "fail", "cancel", "forget"]),
+        st.integers(0, 59),
+    ),
     max_size=40,
 )
 
@@ -377,7 +513,7 @@ steps = st.lists(
 def test_accounts_stay_right(
     script: list[tuple[str, int]], weights: dict[str, int], entries: int, room: int
 ) -> None:
-    """Whatever is asked, fails or is cancelled in whatever order, the accounts are those of what is held."""
+    """Whatever is asked, fails, is cancelled or forgotten in any order, the accounts are of what is held."""
 
     async def run() -> None:
         cache = small_cache(entries, room)
@@ -395,6 +531,8 @@ def test_accounts_stay_right(
                 waiters.append(asyncio.create_task(cache.get(key, partial(load, key))))
             elif step == "cancel" and waiters:
                 waiters[number % len(waiters)].cancel()
+            elif step == "forget":
+                cache.forget(partial(is_key, KEYS[number % len(KEYS)]))
             elif gates:
                 key, gate = gates.pop(number % len(gates))
                 if not gate.done() and step == "fail":
