@@ -8,6 +8,7 @@ from typing import Self
 
 from grpc import aio
 
+from pecia_client.async_admin import AsyncAdminCalls
 from pecia_client.async_calls import AsyncCalls
 from pecia_client.async_prompts import AsyncPromptCalls
 from pecia_client.async_registry import AsyncRegistryCalls
@@ -22,7 +23,7 @@ from pecia_client.requests import random_request_id
 from pecia_client.security import Security
 
 
-class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls):
+class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls, AsyncAdminCalls):
     """Talk to a Pecia server from asyncio; make one client and share it between tasks.
 
     A call that finds the server unavailable is tried up to four times. Make the client inside a running
@@ -77,6 +78,7 @@ class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls):
         calls = AsyncCalls(timeout, security.metadata())
         AsyncRegistryCalls.__init__(self, self.channel, calls, new_request_id)
         AsyncPromptCalls.__init__(self, self.channel, calls)
+        AsyncAdminCalls.__init__(self, self.channel, calls)
 
     async def close(self) -> None:
         """Close the channel; calls that still run are cancelled."""

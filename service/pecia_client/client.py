@@ -8,6 +8,7 @@ from typing import Self
 
 import grpc
 
+from pecia_client.admin import AdminCalls
 from pecia_client.calls import Calls
 from pecia_client.channel import (
     DEFAULT_TARGET,
@@ -22,7 +23,7 @@ from pecia_client.requests import random_request_id
 from pecia_client.security import Security
 
 
-class Client(RegistryCalls, PromptCalls):
+class Client(RegistryCalls, PromptCalls, AdminCalls):
     """Talk to a Pecia server with blocking calls; make one client and share it between threads.
 
     A call that finds the server unavailable is tried up to four times. Close it, or
@@ -77,6 +78,7 @@ class Client(RegistryCalls, PromptCalls):
         calls = Calls(timeout, security.metadata())
         RegistryCalls.__init__(self, self.channel, calls, new_request_id)
         PromptCalls.__init__(self, self.channel, calls)
+        AdminCalls.__init__(self, self.channel, calls)
 
     def close(self) -> None:
         """Close the channel; calls that still run are cancelled."""

@@ -1,5 +1,6 @@
 """The messages of `pecia.v1` in one place, for type annotations and enums."""
 
+from pecia.v1.admin_service_pb2 import EraseTemplateResponse
 from pecia.v1.audit_pb2 import AuditFilter, AuditRecord, TemplateUse
 from pecia.v1.bundle_pb2 import (
     Bundle,
@@ -44,7 +45,7 @@ from pecia.v1.replay_pb2 import (
     VerifyProgress,
     VerifySummary,
 )
-from pecia.v1.template_pb2 import Role, Template, TemplateDefinition, TemplateRef
+from pecia.v1.template_pb2 import Role, Template, TemplateDefinition, TemplateErasure, TemplateRef
 
 __all__ = [
     "AuditFilter",
@@ -58,6 +59,7 @@ __all__ = [
     "Constraints",
     "DerivedPayload",
     "DiffBundlesResponse",
+    "EraseTemplateResponse",
     "ErrorReason",
     "FirstDifference",
     "GetBundleResponse",
@@ -88,6 +90,7 @@ __all__ = [
     "SlotDiff",
     "Template",
     "TemplateDefinition",
+    "TemplateErasure",
     "TemplateRef",
     "TemplateUse",
     "VerifyAuditResponse",

@@ -31,6 +31,7 @@ _COMMANDS: Mapping[str, str] = {
     "replay": "replay:replay",
     "verify": "replay:verify",
     "audit": "audit:audit",
+    "erase": "erase:erase",
 }
 
 

@@ -1,4 +1,4 @@
-"""`pecia list` and `pecia show`: read what is published."""
+"""`pecia list` and `pecia show`: read what is published, and what of it was erased."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORT_HASH = 12
 
 @click.group("list")
 def list_pieces() -> None:
-    """List published templates or bundles."""
+    """List published templates or bundles, or what was erased."""
 
 
 @list_pieces.command("templates", short_help="List template versions.")
@@ -45,7 +45,7 @@ def list_templates(session: Session, *, template_id: str, as_json: bool, target:
             str(template.content_bytes),
             template.content_hash[:SHORT_HASH],
             time_cell(template.published_at),
-            template.definition.description,
+            _erased(template) or template.definition.description,
         )
         for template in templates
     ]
@@ -86,6 +86,39 @@ def list_bundles(session: Session, *, bundle_id: str, as_json: bool, target: str
         session.output.note(f"no bundle {bundle_id}".rstrip())
         return
     session.output.table(("ID", "VERSION", "TAGS", "PUBLISHED", "DESCRIPTION"), rows)
+
+
+@list_pieces.command("erasures", short_help="List erased template versions.")
+@click.argument("template_id", default="", metavar="[ID]")
+@json_option
+@server_options
+@pass_session
+def list_erasures(session: Session, *, template_id: str, as_json: bool, target: str, timeout: float) -> None:
+    """List who erased the text of which template versions when and why; only those of template ID if given.
+
+    \b
+    Example:
+      pecia list erasures companion-system
+    """
+    with connect(target, timeout) as client:
+        erasures = list(client.list_template_erasures(template_id))
+    if as_json:
+        session.output.json([document(erasure) for erasure in erasures])
+        return
+    rows = [
+        (
+            erasure.template.template_id,
+            erasure.template.semver,
+            time_cell(erasure.erased_at),
+            erasure.erased_by,
+            erasure.reason,
+        )
+        for erasure in erasures
+    ]
+    if not rows:
+        session.output.note(f"nothing is erased of {template_id}" if template_id else "nothing is erased")
+        return
+    session.output.table(("ID", "VERSION", "ERASED", "BY", "REASON"), rows)
 
 
 class _ShowGroup(click.Group):
@@ -136,9 +169,13 @@ def show_template(
             ("constraints_hash", found.constraints_hash),
             ("definition_hash", found.definition_hash),
             ("published_at", timestamp_text(found.published_at)),
+            *([("erased_at", timestamp_text(found.erased_at))] if found.HasField("erased_at") else []),
         ]
     )
     output.line()
+    if erased := _erased(found):
+        output.line(f"{erased}; pecia list erasures {definition.template_id} tells by whom and why")
+        return
     for line in definition.content.split("\n"):
         output.line(line)
 
@@ -205,6 +242,11 @@ def constraints_text(constraints: Constraints) -> str:
         parts.append(f"assertiveness at most {constraints.assertiveness_level:g}")
     parts += [f"further key: {key}" for key in sorted(constraints.further.fields)]
     return "; ".join(parts) or "none"
+
+
+def _erased(template: Template) -> str:
+    """Say that a template is erased, and nothing for one that has its text."""
+    return f"erased {time_cell(template.erased_at)}" if template.HasField("erased_at") else ""
 
 
 def _template_document(template: Template, *, with_content: bool) -> dict[str, object]:
