@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import grpc
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Behaviour: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[Any]]
 
 _SERVICE_NAME: Final = "pecia"
 _CONTRACT: Final = "/pecia.v1."
@@ -115,8 +114,7 @@ class TracingInterceptor(aio.ServerInterceptor):
     """Makes a span of each call of the contract, a child of its client's span; put it before the edge.
 
     A span has the method and the status by OpenTelemetry's conventions for gRPC, and nothing of messages or
-    exceptions, whose text can hold payloads. OpenTelemetry's own interceptor has them, and it takes neither
-    coroutines that stream, as those of the edge, nor a cancellation for one.
+    exceptions, whose text can hold payloads.
     """
 
     def __init__(self, provider: TracerProvider) -> None:
@@ -138,55 +136,74 @@ class TracingInterceptor(aio.ServerInterceptor):
             return handler
         # The stubs type a handler's functions as those of the synchronous server only.
         inner = cast("Any", handler)
+        traced = cast("Any", _Traced(self._provider, method, inner.stream_unary or inner.stream_stream))
+        decode, encode = inner.request_deserializer, inner.response_serializer
         if inner.stream_unary is not None:
-            traced = self._traced(inner.stream_unary, method)
-            wrapped = grpc.stream_unary_rpc_method_handler(
-                traced, inner.request_deserializer, inner.response_serializer
-            )
+            wrapped = grpc.stream_unary_rpc_method_handler(traced.serve, decode, encode)
         else:
-            traced = self._traced(inner.stream_stream, method)
-            wrapped = grpc.stream_stream_rpc_method_handler(
-                traced, inner.request_deserializer, inner.response_serializer
-            )
+            wrapped = grpc.stream_stream_rpc_method_handler(traced.serve_stream, decode, encode)
         self._wrapped[method] = wrapped
         return wrapped
 
-    def _traced(self, behaviour: Behaviour, method: str) -> Any:  # noqa: ANN401 - see above
+
+class _Traced:
+    """One method with a span around it."""
+
+    def __init__(
+        self,
+        provider: TracerProvider,
+        method: str,
+        behaviour: Callable[[AsyncIterator[bytes], Context], Any],
+    ) -> None:
+        self._tracer = provider.get_tracer("pecia")
+        self._name = method.removeprefix("/")
+        service, _, short = self._name.partition("/")
+        self._attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": short}
+        self._behaviour = behaviour
+
+    async def serve(self, messages: AsyncIterator[bytes], context: Context) -> object:
+        """Answer a call that has one answer."""
+        with self._span(context):
+            return await self._behaviour(messages, context)
+
+    async def serve_stream(self, messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[object]:
+        """Answer a call that has several answers.
+
+        The edge writes them and yields nothing. A generator that waited in a yield could be left there, and
+        be closed in another task, where its span can't end.
+        """
+        with self._span(context):
+            async for message in self._behaviour(messages, context):
+                yield message
+
+    @contextmanager
+    def _span(self, context: Context) -> Iterator[None]:
         from opentelemetry.propagate import extract  # noqa: PLC0415 - an extra
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
 
-        tracer = self._provider.get_tracer("pecia")
-        name = method.removeprefix("/")
-        service, _, short = name.partition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": short}
-
-        async def call(messages: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
-            carrier = {
-                key: value
-                for key, value in context.invocation_metadata() or ()
-                if key in _TRACE_CONTEXT and isinstance(value, str)
-            }
-            with tracer.start_as_current_span(
-                name,
-                extract(carrier),
-                SpanKind.SERVER,
-                attributes,
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span:
-                try:
-                    response = await behaviour(messages, context)
-                except aio.AbortError:
-                    _end(span, context.code())
-                    raise
-                except BaseException:
-                    # Its client left, or its connection was lost: nobody was answered.
-                    _end(span, grpc.StatusCode.CANCELLED)
-                    raise
-                _end(span, grpc.StatusCode.OK)
-                return response
-
-        return call
+        carrier = {
+            key: value
+            for key, value in context.invocation_metadata() or ()
+            if key in _TRACE_CONTEXT and isinstance(value, str)
+        }
+        with self._tracer.start_as_current_span(
+            self._name,
+            extract(carrier),
+            SpanKind.SERVER,
+            self._attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except aio.AbortError:
+                _end(span, context.code())
+                raise
+            except BaseException:
+                # Its client left, or its connection was lost: nobody was answered.
+                _end(span, grpc.StatusCode.CANCELLED)
+                raise
+            _end(span, grpc.StatusCode.OK)
 
 
 def _end(span: Span, code: grpc.StatusCode) -> None:
