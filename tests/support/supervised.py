@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else here needs
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 
 SECONDS = 60.0
 
@@ -54,7 +54,7 @@ async def start_service(*arguments: str) -> asyncio.subprocess.Process:
     """Start `pecia serve` with flags."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pecia_service.cli.main", "serve", *arguments),
-        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -78,7 +78,10 @@ async def test_a_second_service_on_a_port_is_refused(database: str, tmp_path: Pa
     ended = []
     async with supervised(database) as service, channels(service.target, 1) as opened:
         for workers in ("1", "2"):
-            second = await start_service("--listen", service.target, "--workers", workers)
+            url = f"sqlite:///{tmp_path / 'second.db'}"
+            second = await start_service(
+                *("--listen", service.target, "--workers", workers, "--database-url", url)
+            )
             _, errors = await second.communicate()
             ended.append((second.returncode, errors.decode()))
         answers = await check_all(opened)

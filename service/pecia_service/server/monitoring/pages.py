@@ -31,7 +31,7 @@ def health_page(loop: LoopCalls, seconds: float = LOOP_SECONDS) -> WSGIApplicati
             return False, {"healthy": False, "reasons": [LOOP_STUCK]}
         return True, {"healthy": True, "reasons": []}
 
-    return _json_page(answer)
+    return json_page(answer)
 
 
 def readiness_page(
@@ -48,10 +48,12 @@ def readiness_page(
             return False, {"ready": False, "reasons": [LOOP_STUCK]}
         return found.ready, {"ready": found.ready, "reasons": found.reasons, **found.details}
 
-    return _json_page(answer)
+    return json_page(answer)
 
 
-def _json_page(answer: Callable[[], tuple[bool, dict[str, object]]]) -> WSGIApplication:
+def json_page(answer: Callable[[], tuple[bool, dict[str, object]]]) -> WSGIApplication:
+    """Make a page from what tells whether all is well, and the details: 200 or 503."""
+
     def page(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "GET":
             return text_answer(

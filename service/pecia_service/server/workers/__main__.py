@@ -8,25 +8,33 @@ import random
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
 from pecia_service import logs
 from pecia_service.server.listening import ListenError
+from pecia_service.server.monitoring.http_server import MonitoringServer
 from pecia_service.server.workers.backoff import Backoff
 from pecia_service.server.workers.command import with_settings, worker_command
+from pecia_service.server.workers.monitoring import WorkerPages
 from pecia_service.server.workers.reservation import Reservation
 from pecia_service.server.workers.supervisor import REFUSED, Supervisor
 from pecia_service.server.workers.worker import Worker
 from pecia_service.settings import Settings
 
 _MARGIN_SECONDS: Final = 5.0
+_PAGES_OF_A_WORKER: Final = "127.0.0.1:0"
 
 
 async def supervise(settings: Settings, reservation: Reservation) -> int:
     """Keep workers on a reserved port until SIGTERM or SIGINT; return the exit code of the service."""
-    environment = with_settings(os.environ, {"listen": reservation.listen})
+    values = {"listen": reservation.listen}
+    if settings.metrics_listen:
+        values["metrics_listen"] = _PAGES_OF_A_WORKER
+    environment = with_settings(os.environ, values)
 
     async def start(index: int) -> Worker:
         return await Worker.start(index, worker_command, environment, time.monotonic)
@@ -37,12 +45,32 @@ async def supervise(settings: Settings, reservation: Reservation) -> int:
         backoff=lambda: Backoff(random.random),
         # A worker gives its calls one grace, and then its audit records another.
         patience=2 * settings.shutdown_grace + _MARGIN_SECONDS,
-        log=structlog.get_logger("pecia.supervisor").bind(listen=reservation.listen),
+        log=structlog.get_logger("pecia.supervisor"),
     )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, supervisor.interrupt)
-    return await supervisor.run()
+    async with _monitored(settings.metrics_listen, supervisor) as metrics:
+        return await supervisor.run(listen=reservation.listen, metrics=metrics)
+
+
+@asynccontextmanager
+async def _monitored(listen: str, supervisor: Supervisor) -> AsyncIterator[str | None]:
+    """Serve the pages of all workers together, and give HOST:PORT; None if no pages are wanted.
+
+    Raises ListenError for an address that can't be had.
+    """
+    if not listen:
+        yield None
+        return
+    pages = WorkerPages(supervisor.pages, lambda: supervisor.restarts)
+    server = MonitoringServer(listen, pages.pages())
+    server.start()
+    try:
+        yield server.address
+    finally:
+        await server.close()
+        pages.close()
 
 
 def main() -> int:

@@ -48,11 +48,17 @@ class Supervisor:
         self._killing = asyncio.Event()
         self._code = 0
         self._complete = False
+        self._about: dict[str, object] = {}
 
     @property
     def serving(self) -> list[Worker]:
         """The workers that serve now."""
         return [worker for worker in self._workers if worker is not None and worker.report is not None]
+
+    def pages(self) -> dict[int, str]:
+        """Return HOST:PORT of the pages of each worker that serves and has some, by its number."""
+        found = [(worker.index, worker.report) for worker in self._workers if worker is not None]
+        return {index: report.metrics for index, report in found if report and report.metrics}
 
     @property
     def stopping(self) -> bool:
@@ -71,12 +77,14 @@ class Supervisor:
             self._killing.set()
         self.stop()
 
-    async def run(self) -> int:
+    async def run(self, **about: object) -> int:
         """Keep the workers serving until they are stopped; return the exit code of the service.
 
+        When all serve for the first time, the log says so, with what it is told `about` the service.
         It is 0 when all have drained, 1 when one was cut off, and that of the first worker if it has said
         why it can't start.
         """
+        self._about = about
         async with asyncio.TaskGroup() as keepers:
             keepers.create_task(self._keep(0))
             # What keeps all of them from starting is told once: by the first, which starts alone.
@@ -134,7 +142,7 @@ class Supervisor:
         self._log.info("worker serves", worker=worker.index, pid=worker.pid)
         if not self._complete and len(self.serving) == len(self._workers):
             self._complete = True
-            self._log.info("all workers serve", workers=len(self._workers))
+            self._log.info("all workers serve", workers=len(self._workers), **self._about)
 
     async def _end(self, worker: Worker, life: asyncio.Task[int]) -> None:
         """Stop a worker gracefully, and kill it when its time is over."""
