@@ -101,7 +101,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         # Who starts a server is told by an exception.
         database.log_outages(OutageLog())
         audit_store = AuditStore(database)
-        sink = _sink(settings, audit_store)
+        sink = make_sink(settings, audit_store)
         if isinstance(sink, BackgroundSink):
             sink.start()
         stack.push_async_callback(sink.aclose, settings.shutdown_grace)
@@ -186,8 +186,8 @@ def _authenticator(settings: Settings, database: Database) -> Authenticator:
     return Authenticator(CredentialStore(database), memory, clock=system_clock)
 
 
-def _sink(settings: Settings, store: AuditStore) -> AuditSink:
-    """Make the sink; raises SettingsError for a spool folder that can't be used."""
+def make_sink(settings: Settings, store: AuditStore) -> AuditSink:
+    """Make the audit sink, not started yet; raises SettingsError for a spool folder that can't be used."""
     if settings.audit_sink == "null":
         return NullAuditSink()
     refuse = settings.audit_full == "refuse"

@@ -31,13 +31,17 @@ from pecia_service.cli.output import Cell, Output, Writer, counted, styled
 from pecia_service.cli.pieces import SHORT_HASH
 from pecia_service.cli.render import receipt_rows
 from pecia_service.cli.session import Session, pass_session
+from pecia_service.cli.spool import spool
 
 _NOT_FOUND = "AUDIT_RECORD_NOT_FOUND"
 
 
 @click.group()
 def audit() -> None:
-    """Read, export, prune and redact audit records."""
+    """Read, export, prune and redact audit records; look after the spool."""
+
+
+audit.add_command(spool)
 
 
 @audit.command("list")

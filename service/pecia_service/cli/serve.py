@@ -68,6 +68,8 @@ def serve(worker: SupervisorLink | None, **flags: str | None) -> None:
                 runner.run(_run(settings, worker))
         except StartError as error:
             raise RefusedError(str(error)) from None
+        except SettingsError as error:
+            raise InputError(str(error)) from None
 
 
 def _become_supervisor(flags: Mapping[str, str]) -> NoReturn:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from pecia_service.audit.ports import RecordWriter
+from pecia_service.audit.ports import RecordWriter, SinkStatus
 from pecia_service.audit.record import AuditRecord
 from pecia_service.errors import ErrorReason, ResourceExhaustedError, UnavailableError
 
 _FULL_RETRY_SECONDS = 1.0
 
 
-class BackgroundSink:
+class BackgroundSink(ABC):
     """Delivers batches to a store; what becomes of a record is told to the methods that a sink overrides.
 
     While the store is unavailable a batch is tried again for `retry_seconds` (None: until it is taken), with
@@ -57,9 +58,9 @@ class BackgroundSink:
         self._wake = asyncio.Event()
         self._waiters: list[tuple[int, frozenset[str], asyncio.Future[None]]] = []
 
+    @abstractmethod
     def start(self) -> None:
         """Begin to deliver, on the event loop that runs."""
-        raise NotImplementedError
 
     async def flush(self, seconds: float) -> bool:
         """Wait at most `seconds` until what was taken by now is settled; tell whether it is."""
@@ -80,27 +81,34 @@ class BackgroundSink:
             self._waiters.remove(waiter)
         return True
 
+    @abstractmethod
+    async def aclose(self, seconds: float) -> None:
+        """Take no more, flush for at most `seconds`, and stop."""
+
+    @abstractmethod
+    def status(self) -> SinkStatus:
+        """Tell how the sink stands."""
+
+    @abstractmethod
     def _queued(self) -> int:
         """Tell how many records are on their way."""
-        raise NotImplementedError
 
     def _backlog(self) -> frozenset[str]:
         """Name what waits beside the records that were taken here."""
         return frozenset()
 
+    @abstractmethod
     def _when_written(self, records: Sequence[AuditRecord]) -> None:
         """Take note that the store has records."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _when_refused(self, record: AuditRecord) -> None:
         """Take note that the store will never take a record."""
-        raise NotImplementedError
 
-    def _when_given_up(self, records: Sequence[AuditRecord]) -> None:
+    def _when_given_up(self, records: Sequence[AuditRecord]) -> None:  # noqa: B027 - only with retry_seconds
         """Take note that the time for an attempt is over."""
-        raise NotImplementedError
 
-    def _when_unavailable(self) -> None:
+    def _when_unavailable(self) -> None:  # noqa: B027 - not every sink has to do something then
         """Take note that an attempt failed, and that another follows."""
 
     async def _deliver(self, batch: Sequence[AuditRecord]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pecia_service.audit.record import AuditRecord
@@ -79,8 +78,3 @@ class SegmentReader:
 
     def _set_aside(self, start: int, end: int) -> None:
         self._folder.set_aside(f"{self._name}-{start}.bin", self._data[start:end])
-
-
-def waiting(data: bytes) -> Iterator[fmt.Found]:
-    """Give what waits in the bytes of a segment, settled records aside."""
-    return fmt.scan(data, fmt.first_unsettled(data))
