@@ -24,7 +24,10 @@ _SERVICE_CONFIG = json.dumps(
     {
         "methodConfig": [
             {
-                "name": [{"service": "pecia.v1.RegistryService"}, {"service": "pecia.v1.PromptService"}],
+                "name": [
+                    {"service": f"pecia.v1.{name}"}
+                    for name in ("RegistryService", "PromptService", "AdminService")
+                ],
                 "retryPolicy": {
                     "maxAttempts": 4,
                     "initialBackoff": "0.1s",

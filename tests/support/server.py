@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 from grpc import aio
-from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
+from pecia.v1 import admin_service_pb2_grpc, prompt_service_pb2_grpc, registry_service_pb2_grpc
 from pecia_service.bootstrap import Application, application
 from pecia_service.server.app import PeciaServer
 from pecia_service.settings import Settings
@@ -25,13 +25,15 @@ class LiveServer:
     channel: aio.Channel
     prompts: prompt_service_pb2_grpc.PromptServiceAsyncStub
     registry: registry_service_pb2_grpc.RegistryServiceAsyncStub
+    admin: admin_service_pb2_grpc.AdminServiceAsyncStub
 
 
 @asynccontextmanager
 async def live_server(database_url: str, **overrides: str) -> AsyncIterator[LiveServer]:
     """Serve on a free port over a database that is migrated or SQLite; overrides are settings as text.
 
-    The spool is a folder of this server's own, which is gone afterwards.
+    The spool is a folder of this server's own, which is gone afterwards. It looks for what other servers
+    erase so rarely that no test counts that statement, unless a test says otherwise.
     """
     with TemporaryDirectory(prefix="pecia-spool-") as folder:
         settings = Settings.load(
@@ -41,6 +43,7 @@ async def live_server(database_url: str, **overrides: str) -> AsyncIterator[Live
                 "database_url": database_url,
                 "audit_spool_dir": folder,
                 "shutdown_grace": "5",
+                "erasure_seconds": "3600",
                 **overrides,
             },
         )
@@ -64,6 +67,7 @@ async def served(settings: Settings, app: Application) -> AsyncIterator[LiveServ
                 channel,
                 prompt_service_pb2_grpc.PromptServiceStub(channel),
                 registry_service_pb2_grpc.RegistryServiceStub(channel),
+                admin_service_pb2_grpc.AdminServiceStub(channel),
             )
         finally:
             await server.stop()
