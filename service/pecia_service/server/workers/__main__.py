@@ -43,8 +43,8 @@ async def supervise(settings: Settings, reservation: Reservation) -> int:
         workers=settings.workers,
         start=start,
         backoff=lambda: Backoff(random.random),
-        # A worker gives its calls one grace, and then its audit records another.
-        patience=2 * settings.shutdown_grace + _MARGIN_SECONDS,
+        # A worker gives its calls one grace, its audit records another, and its spans a third.
+        patience=(2 + settings.tracing) * settings.shutdown_grace + _MARGIN_SECONDS,
         log=structlog.get_logger("pecia.supervisor"),
     )
     loop = asyncio.get_running_loop()
