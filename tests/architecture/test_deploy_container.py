@@ -130,7 +130,9 @@ async def test_the_installed_program_serves(installed: Path, tmp_path: Path) -> 
     )
     try:
         assert process.stderr is not None
-        log = json.loads(await asyncio.wait_for(process.stderr.readline(), SECONDS))
+        line = await asyncio.wait_for(process.stderr.readline(), SECONDS)
+        assert b'"serving"' in line, line + await process.stderr.read()
+        log = json.loads(line)
         async with aio.insecure_channel(log["listen"]) as channel:
             answer = await stub(channel).Check(health_pb2.HealthCheckRequest())
         process.send_signal(signal.SIGTERM)

@@ -177,10 +177,10 @@ def test_probes_ask_what_the_server_answers(documents: list[Document]) -> None:
 
 @SERVERS
 def test_a_pod_may_stop_longer_than_the_server_takes(documents: list[Document]) -> None:
-    """preStop, then the grace for calls, then the grace for records, and something to spare."""
+    """preStop, then the grace for calls, for records and for spans, and something to spare."""
     hook = server(documents)["lifecycle"]["preStop"]["sleep"]["seconds"]
     allowed = pod_of(one(documents, "StatefulSet"))["terminationGracePeriodSeconds"]
-    assert allowed >= hook + 2 * settings(documents).shutdown_grace + 10
+    assert allowed >= hook + 3 * settings(documents).shutdown_grace + 10
 
 
 @SERVERS
@@ -204,6 +204,13 @@ def test_the_memory_holds_what_the_settings_allow(documents: list[Document]) -> 
     loaded = settings(documents)
     limit = size(server(documents)["resources"]["limits"]["memory"])
     assert limit >= loaded.workers * (4 * loaded.cache_bytes + loaded.audit_queue_bytes + 300 * UNITS["Mi"])
+
+
+def test_all_pods_together_leave_the_database_connections() -> None:
+    """PostgreSQL accepts 100 unless told otherwise; people and migrations need some of them."""
+    loaded = settings(BASE)
+    most = one(BASE, "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    assert most * loaded.workers * loaded.database_pool_size <= 90
 
 
 @SERVERS

@@ -65,10 +65,10 @@ def test_the_unit_and_its_file_make_settings(whole: bool) -> None:
 
 
 def test_the_unit_waits_longer_than_the_server() -> None:
-    """Calls in flight get the grace, then waiting records get it again; only then systemd may kill."""
+    """Calls, records and spans get the grace one after the other; only then systemd may kill."""
     settings = Settings.load(unit_environment() | environment_file(ENVIRONMENT))
     (timeout,) = [int(value) for _, name, value in unit_settings(UNIT) if name == "TimeoutStopSec"]
-    assert timeout >= 2 * settings.shutdown_grace + 10
+    assert timeout >= 3 * settings.shutdown_grace + 10
 
 
 def test_the_unit_keeps_the_spool_in_its_state_directory() -> None:
