@@ -11,7 +11,7 @@ import pytest
 from pecia_client import PeciaError
 from pecia_service.cli import connection
 from support.certificates import Authority
-from support.cli import Ran, run_cli
+from support.cli import Ran, run_cli, write_pieces
 
 AUTHORITY = Authority()
 PAIR = AUTHORITY.client("web")
@@ -39,7 +39,8 @@ class FakeClient:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """Give a folder with an authority, a client certificate and a key."""
+    """Give a directory of pieces, with an authority, a client certificate and a key beside them."""
+    write_pieces(tmp_path)
     (tmp_path / "ca.pem").write_bytes(AUTHORITY.certificate)
     PAIR.write(tmp_path, "web")
     (tmp_path / "api.key").write_text(f"{KEY}\n", encoding="utf-8")
@@ -121,8 +122,8 @@ def test_no_flag_takes_a_key() -> None:
         ),
         (
             ("--client-certificate", "{files}/web.pem", "--client-key", "{files}/ca.pem"),
-            "--client-certificate {files}/web.pem and --client-key {files}/ca.pem must be a certificate and its "
-            "own key in PEM, without a password",
+            "--client-certificate {files}/web.pem and --client-key {files}/ca.pem must be a certificate "
+            "and its own key in PEM, without a password",
         ),
         (
             ("--client-certificate", "{files}/web.pem", "--client-key", "{files}/none.pem"),

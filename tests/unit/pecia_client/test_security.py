@@ -46,7 +46,7 @@ async def test_half_a_pair_is_refused(given: dict[str, Any]) -> None:
 async def test_what_no_header_can_hold_is_refused(api_key: str) -> None:
     """By both clients, with a message that does not repeat it: gRPC's would."""
     for client in (Client, AsyncClient):
-        with pytest.raises(ValueError, match="^api_key must be one line without spaces") as raised:
+        with pytest.raises(ValueError, match=r"^api_key must be one line without spaces") as raised:
             client(api_key=api_key)
         assert KEY not in str(raised.value)
 
