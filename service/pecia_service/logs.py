@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the call that is being answered, or empty; set by the edge for the task that handles the call."""
@@ -20,7 +21,8 @@ def configure(
 ) -> None:
     """Send logs of at least `level` to `stream` (standard error) as json, console, or as auto decides.
 
-    `fields` are added to each line that does not have them itself.
+    `fields` are added to each line that does not have them itself. Of an exception its types and frames are
+    written, and neither its text nor locals, which can hold payloads and prompts.
     """
     constant = dict(fields or {})
 
@@ -36,14 +38,9 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if console:
-        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_plain))
+        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_write_text))
     else:
-        # Locals are left out of tracebacks: they hold payloads and prompts.
-        processors.append(
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            )
-        )
+        processors.append(structlog.processors.ExceptionRenderer(_as_json))
         processors.append(structlog.processors.JSONRenderer())
     structlog.configure(
         processors=processors,
@@ -61,4 +58,45 @@ def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     return event
 
 
-_plain = structlog.dev.plain_traceback
+def adopt_standard_logging() -> None:
+    """Write what libraries log as warnings and worse in the same form, from now on."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Adopted) for handler in root.handlers):
+        root.addHandler(_Adopted(logging.WARNING))
+
+
+class _Adopted(logging.Handler):
+    """Passes records of the standard library's logging on to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # asyncio tells on further lines of tasks and what they raised, with its text.
+        event = record.getMessage().partition("\n")[0]
+        structlog.get_logger().log(record.levelno, event, logger=record.name, exc_info=record.exc_info)
+
+
+def _as_json(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    return [
+        {
+            "exc_type": type(error).__name__,
+            "frames": [
+                {"filename": frame.filename, "lineno": frame.lineno, "name": frame.name}
+                for frame in traceback.extract_tb(error.__traceback__)
+            ],
+        }
+        for error in _chain(exc_info[1])
+    ]
+
+
+def _write_text(out: TextIO, exc_info: ExcInfo) -> None:
+    for error in reversed(_chain(exc_info[1])):
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        out.write(f"\nTraceback (most recent call last):\n{frames}{type(error).__name__}")
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return an exception and those that led to it, as a traceback shows them, the last one first."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return chain

@@ -188,8 +188,9 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return trace_service_pb2.ExportTraceServiceResponse()
 
 
-async def test_spans_are_exported_before_the_process_ends(tmp_path: Path) -> None:
-    """Over OTLP, to where OpenTelemetry's variables say; with the name that they give."""
+@asynccontextmanager
+async def collecting() -> AsyncIterator[tuple[Collector, str]]:
+    """Run a collector, and give it with its address."""
     collector = Collector()
     receiver = aio.server()
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated
@@ -197,16 +198,24 @@ async def test_spans_are_exported_before_the_process_ends(tmp_path: Path) -> Non
     )
     port = receiver.add_insecure_port("127.0.0.1:0")
     await receiver.start()
-    environment = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
-        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
-    }
-    async with serving(tmp_path, "--tracing", "true", environment=environment) as server:
-        async with aio.insecure_channel(server.log["listen"]) as channel:
-            await prompt_service_pb2_grpc.PromptServiceStub(channel).Render(inline_request())
-        server.process.terminate()
-        code, _ = await server.rest()
-    await receiver.stop(None)
+    try:
+        yield collector, f"http://127.0.0.1:{port}"
+    finally:
+        await receiver.stop(None)
+
+
+async def test_spans_are_exported_before_the_process_ends(tmp_path: Path) -> None:
+    """Over OTLP, to where OpenTelemetry's variables say; with the name that they give."""
+    async with collecting() as (collector, address):
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
+        }
+        async with serving(tmp_path, "--tracing", "true", environment=environment) as server:
+            async with aio.insecure_channel(server.log["listen"]) as channel:
+                await prompt_service_pb2_grpc.PromptServiceStub(channel).Render(inline_request())
+            server.process.terminate()
+            code, _ = await server.rest()
     [resource] = [spans for request in collector.requests for spans in request.resource_spans]
     attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
     assert (0, "pecia", "test") == (code, attributes["service.name"], attributes["deployment.environment"])

@@ -26,7 +26,6 @@ RENDER = "pecia.v1.PromptService/Render"
 STREAM = "pecia.v1.PromptService/RenderStream"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
-FAULT = "the words of an exception"
 SECRET = "a payload that nobody else may see"
 
 
@@ -138,7 +137,7 @@ async def test_a_fault_is_an_error_without_its_text(server: Traced, monkeypatch:
     """Neither the exception nor its traceback leaves the process."""
 
     def fail(*_: object) -> None:
-        raise KeyError(FAULT)
+        raise KeyError(SECRET)
 
     monkeypatch.setattr("pecia_service.rendering.renderer.Renderer.render", fail)
     with pytest.raises(aio.AioRpcError):
@@ -148,7 +147,7 @@ async def test_a_fault_is_an_error_without_its_text(server: Traced, monkeypatch:
         (span.attributes or {})["rpc.grpc.status_code"],
         span.status.status_code,
     )
-    assert [False, ()] == [FAULT in span.to_json(), tuple(span.events)]
+    assert [False, ()] == [SECRET in span.to_json(), tuple(span.events)]
 
 
 async def test_a_stream_is_one_span(server: Traced) -> None:

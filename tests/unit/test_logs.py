@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -41,7 +42,7 @@ def logged(level: str, form: str, stream: io.StringIO | None = None) -> str:
 def fail(prompt: str) -> None:
     """Fail while holding a prompt."""
     hidden = prompt.upper()
-    raise ValueError(f"of {len(hidden)} characters")
+    raise ValueError(hidden)
 
 
 def test_json_lines() -> None:
@@ -68,23 +69,86 @@ def test_least_level(level: str, expected: list[str]) -> None:
     assert expected == [json.loads(line)["level"] for line in lines]
 
 
-def test_json_tracebacks_without_locals() -> None:
-    """A traceback has type, message and frames, and nothing that the frames held."""
+def test_json_tracebacks_have_no_text() -> None:
+    """A traceback has types and frames, and nothing that the frames held or the exception said."""
     line = logged("error", "json")
     [exception] = json.loads(line)["exception"]
-    assert ("ValueError", "of 16 characters") == (exception["exc_type"], exception["exc_value"])
-    assert "fail" == exception["frames"][-1]["name"]
-    assert [False, False] == ["my-secret" in line, "MY-SECRET" in line]
+    assert {"exc_type", "frames"} == set(exception)
+    assert ("ValueError", "fail") == (exception["exc_type"], exception["frames"][-1]["name"])
+    assert [False, False] == ["my-secret-prompt" in line, "MY-SECRET" in line]
 
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_console(terminal: bool) -> None:
-    """The console form is text, coloured on a terminal only, with a plain traceback and no locals."""
+    """The console form is text, coloured on a terminal only; its tracebacks have no text either."""
     text = logged("info", "console", Terminal() if terminal else io.StringIO())
     assert [True, True, True] == [
-        part in text for part in ("an info", "Traceback (most recent call last)", "ValueError: of 16")
+        part in text for part in ("an info", "Traceback (most recent call last)", "\nValueError\n")
     ]
-    assert [terminal, False, False] == ["\x1b[" in text, "my-secret-prompt'" in text, "MY-SECRET" in text]
+    assert [terminal, False] == ["\x1b[" in text, "MY-SECRET" in text]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_led_to_an_exception_is_told(form: str) -> None:
+    """Those before it too, each without its text; one that was hidden on purpose is left out."""
+    out = io.StringIO()
+    logs.configure("info", form, out)
+    secret = "my-secret-prompt".upper()
+    try:
+        try:
+            try:
+                fail(secret)
+            except ValueError:
+                raise KeyError(secret) from None
+        except KeyError as error:
+            raise RuntimeError(secret) from error
+    except RuntimeError as error:
+        structlog.get_logger().error("failed", exc_info=error)
+    told = [name for name in ("RuntimeError", "KeyError", "ValueError") if name + '"' in out.getvalue()]
+    if form == "console":
+        told = [line for line in reversed(out.getvalue().splitlines()) if line.endswith("Error")]
+    assert ["RuntimeError", "KeyError"] == told
+    assert "MY-SECRET" not in out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_the_request_id_is_on_each_line_of_a_call(form: str) -> None:
+    """And on no other."""
+    out = io.StringIO()
+    logs.configure("info", form, out)
+    log = structlog.get_logger()
+    log.info("before")
+    token = logs.REQUEST_ID.set("an-id")
+    log.info("during")
+    logs.REQUEST_ID.reset(token)
+    log.info("after")
+    assert [False, True, False] == ["an-id" in line for line in out.getvalue().splitlines()]
+
+
+def test_what_libraries_log_has_the_same_form() -> None:
+    """Warnings and worse, one line each; what asyncio tells of a failed task keeps its text to itself."""
+    out = io.StringIO()
+    logs.configure("info", "json", out)
+    root = logging.getLogger()
+    before = list(root.handlers)
+    logs.adopt_standard_logging()
+    try:
+        library = logging.getLogger("a.library")
+        library.info("an info")
+        library.warning("a %s", "warning")
+        try:
+            fail("my-secret-prompt")
+        except ValueError as error:
+            library.error("a task failed\nfuture: <Task MY-SECRET>", exc_info=error)
+    finally:
+        for handler in [handler for handler in root.handlers if handler not in before]:
+            root.removeHandler(handler)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [("a warning", "warning", "a.library"), ("a task failed", "error", "a.library")] == [
+        (line["event"], line["level"], line["logger"]) for line in lines
+    ]
+    assert ["ValueError"] == [item["exc_type"] for item in lines[1]["exception"]]
+    assert "MY-SECRET" not in out.getvalue()
 
 
 def test_auto() -> None:

@@ -159,6 +159,7 @@ async def serve(
     """
     fields = {} if worker is None else {"worker": worker}
     logs.configure(settings.log_level, settings.log_format, fields=fields)
+    logs.adopt_standard_logging()
     log = structlog.get_logger("pecia.server")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
