@@ -37,7 +37,7 @@ def routes(configuration: Document) -> list[Document]:
 
 
 def write_configuration(folder: Path, authority: Authority, upstreams: Sequence[int] = (50051,)) -> Path:
-    """Write deploy/envoy.yaml with other addresses and certificates, and nothing else changed.
+    """Write deploy/envoy.yaml with other addresses and certificates, and more patience with slow machines.
 
     Envoy listens on a free port, and its upstreams are ports of 127.0.0.1.
     """
@@ -68,6 +68,8 @@ def write_configuration(folder: Path, authority: Authority, upstreams: Sequence[
     validation = upstream["validation_context"]
     validation["trusted_ca"]["filename"] = str(folder / "ca.pem")
     validation["match_typed_subject_alt_names"][0]["matcher"]["exact"] = "localhost"
+    (check,) = cluster["health_checks"]
+    check["timeout"] = "60s"
     path = folder / "envoy.yaml"
     path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
     return path
