@@ -20,6 +20,7 @@ from pecia_service.registry.model import (
     Role,
     Slot,
     Template,
+    TemplateErasedError,
     TemplateRef,
     bundle_not_found,
     damaged_bundle,
@@ -131,7 +132,7 @@ def with_receipt(record: AuditRecord, **fields: Any) -> AuditRecord:
 class PieceShelf:
     """Sources over pieces in memory; `damaged` names parts of pieces, by (id, semver), that fail their proof.
 
-    `reads` counts how often anything was asked for.
+    `erased` are the templates whose text was erased. `reads` counts how often anything was asked for.
     """
 
     def __init__(self, *bundles: tuple[Bundle, Mapping[Slot, Template]]) -> None:
@@ -139,6 +140,7 @@ class PieceShelf:
         self.templates: dict[TemplateRef, Template] = {}
         self.pieces: dict[str, StoredPiece] = {}
         self.damaged: dict[tuple[str, str], str] = {}
+        self.erased: set[TemplateRef] = set()
         self.reads = 0
         for bundle, templates in bundles:
             self.bundles[bundle.bundle_id, bundle.semver] = bundle
@@ -185,7 +187,9 @@ class PieceShelf:
         """Start a run over what is here."""
         return Replayer(Resolver(Sources(self, self), self.load_pieces), Renderer())
 
-    def _damage(self, ref: TemplateRef) -> DataLossError | None:
+    def _damage(self, ref: TemplateRef) -> DataLossError | TemplateErasedError | None:
+        if ref in self.erased:
+            return TemplateErasedError(ref)
         part = self.damaged.get((ref.template_id, ref.semver))
         return damaged_template(ref, part) if part else None
 
