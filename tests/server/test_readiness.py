@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.audit.ports import SinkStatus
 from pecia_service.storage.engine import Database
 from support.monitored import MonitoredServer, monitored_server
 from support.outage import private_postgres
-from support.pages import fetch
+from support.pages import SECONDS, fetch
 from support.wire import inline_bundle, payload, publish, version_ref
 
 
@@ -60,6 +62,31 @@ async def test_a_server_that_drops_audit_records_is_not_ready(server: MonitoredS
         answer.json["reasons"],
         answer.json["audit"]["dropped"],
     )
+
+
+async def test_a_server_that_refuses_renders_for_its_audit_is_not_ready() -> None:
+    """Until the database takes records again."""
+    request = pb.RenderRequest(inline_bundle=inline_bundle(), payload=payload())
+    async with (
+        private_postgres() as (postgres, url),
+        monitored_server(
+            url, audit_durability="memory", audit_full="refuse", audit_queue_records="1"
+        ) as server,
+    ):
+        server.monitor.readiness.serving()
+        before = await readiness(server)
+        await postgres.stop()
+        await server.prompts.Render(request)
+        with pytest.raises(aio.AioRpcError) as caught:
+            await server.prompts.Render(request)
+        full = await readiness(server)
+        metrics = await server.scrape()
+        await postgres.start()
+        assert await server.application.sink.flush(SECONDS)
+        after = await readiness(server)
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED == caught.value.code()
+    assert ((200, []), (503, ["audit_full"]), (200, [])) == (before, full, after)
+    assert (1.0, 1.0) == (metrics.value("pecia_audit_full"), metrics.value("pecia_audit_failing"))
 
 
 async def test_a_server_whose_audit_is_full_is_not_ready(tmp_path: Path) -> None:
