@@ -9,6 +9,7 @@ from threading import Barrier
 
 import pytest
 from pecia_service.server.listening import ListenError
+from pecia_service.server.starting import StartError
 from pecia_service.server.workers.reservation import Reservation
 
 
@@ -161,5 +162,5 @@ def test_an_address_of_another_machine_is_refused() -> None:
 def test_only_linux_spreads_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere one of the workers would get them all."""
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(ListenError, match="only Linux"):
+    with pytest.raises(StartError, match="several workers need Linux"):
         Reservation.make("127.0.0.1:0")

@@ -15,8 +15,8 @@ from typing import Final
 import structlog
 
 from pecia_service import logs
-from pecia_service.server.listening import ListenError
 from pecia_service.server.monitoring.http_server import MonitoringServer
+from pecia_service.server.starting import StartError
 from pecia_service.server.workers.backoff import Backoff
 from pecia_service.server.workers.command import with_settings, worker_command
 from pecia_service.server.workers.monitoring import WorkerPages
@@ -80,7 +80,7 @@ def main() -> int:
     try:
         with Reservation.make(settings.listen) as reservation:
             return asyncio.run(supervise(settings, reservation))
-    except ListenError as error:
+    except StartError as error:
         sys.stderr.write(f"error: {error}\n")
         return REFUSED
 

@@ -23,6 +23,7 @@ from pecia_service.server.listening import (
     not_here,
     open_socket,
 )
+from pecia_service.server.starting import StartError
 
 _TRIES: Final = 20
 
@@ -41,11 +42,11 @@ class Reservation:
     def make(cls, listen: str) -> Self:
         """Reserve HOST:PORT on all of its addresses that this machine has; close what is returned.
 
-        Raises ListenError for a port that is taken, and where the system can't spread connections over
-        processes.
+        Raises ListenError for a port that is taken, and StartError where the system can't spread connections
+        over processes.
         """
         if sys.platform != "linux":
-            raise listen_error(listen, "only Linux spreads connections over several workers; use one")
+            raise StartError("several workers need Linux, which spreads connections over them; run one")
         host, _, port = listen.rpartition(":")
         # A port that is free on one of localhost's addresses can be taken on the other.
         tries = _TRIES if int(port) == 0 else 1
