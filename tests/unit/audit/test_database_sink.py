@@ -40,7 +40,7 @@ class Bench:
             self.store,
             monotonic=self.time.monotonic,
             sleep=self.time.sleep,
-            **whole,
+            **whole,  # type: ignore[arg-type] # names are those of the bounds
             **seconds,  # type: ignore[arg-type] # names are those of the bounds
         )
 

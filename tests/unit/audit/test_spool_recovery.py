@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pecia_service.audit.spool import format as fmt
 from pecia_service.audit.spool.folder import OwnerFolder
@@ -149,7 +149,7 @@ async def test_an_empty_folder_of_a_dead_process_is_removed(tmp_path: Path) -> N
 
 
 async def test_a_torn_tail_is_cut_with_a_count(tmp_path: Path) -> None:
-    """What was being written when the process ended was promised to nobody; its bytes are kept all the same."""
+    """What was being written when the process ended was promised to nobody; its bytes are kept anyway."""
     made = records(2)
     whole = segment_of(*made)
     left_behind(tmp_path, whole[:-10])
@@ -291,6 +291,7 @@ async def test_a_spool_that_cant_be_listed_is_told(tmp_path: Path, monkeypatch: 
     assert (expected, ["audit_spool_unreadable"]) == (it.store.written, [entry["event"] for entry in logs])
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     damage=st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), max_size=6), cut=st.integers(0)
 )

@@ -93,7 +93,7 @@ class SpooledAuditSink(BackgroundSink):
         self._needed_bytes = 0
         self._damaged = 0
         self._lingering = False
-        self._idle = True
+        self._idle = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
