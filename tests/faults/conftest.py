@@ -1,0 +1,58 @@
+"""The figures of the fault tests: printed at the end, and with FIGURES=FILE written into that document."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support.faults import figures as reports
+from support.faults.figures import Figures, Report
+from support.faults.scale import mode
+
+_REPORT = pytest.StashKey[Report]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin without figures."""
+    config.pluginmanager.register(_Collector(config.stash.setdefault(_REPORT, Report())))
+
+
+class _Collector:
+    """Takes the figures from the reports of tests."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the figures of one test."""
+        if report.when == "call":
+            self._report.read(report.user_properties)
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Give where a test leaves its figures."""
+    return Figures(request.node.user_properties)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Print the figures, and write them into the document if all of them are there and every test passed."""
+    report = config.stash[_REPORT]
+    if not report.rows:
+        return
+    terminalreporter.section(f"faults ({mode()} form)")
+    for line in report.lines():
+        terminalreporter.write_line(line)
+    document = os.environ.get("FIGURES")
+    if document is None:
+        return
+    if exitstatus or report.missing or mode() != "full":
+        missing = ", ".join(fault.value[0] for fault in report.missing) or "none"
+        terminalreporter.write_line(
+            f"{document} stays as it is: it takes figures of the full form in which every test passed "
+            f"and no fault is left out (without figures: {missing})."
+        )
+        return
+    reports.write(Path(document), report.markdown())
+    terminalreporter.write_line(f"The figures are in {document}.")

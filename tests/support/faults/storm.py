@@ -1,0 +1,134 @@
+"""Calls of every kind whose clients go away at random points."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+from grpc import aio
+from pecia.v1 import prompt_service_pb2 as pb
+from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
+from pecia.v1 import registry_service_pb2 as registry_pb
+from support.wire import label_ref, payload, publish, template, version_ref
+
+CALLERS: Final = 8
+SAMPLES: Final = 100
+
+# From before the request is on its way to after the slowest answer.
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.0002, 0.5
+
+
+async def prepare(registry: registry_service_pb2_grpc.RegistryServiceAsyncStub) -> None:
+    """Publish what the calls are about."""
+    await publish(registry, semvers=("1.0.0", "2.0.0"))
+    await reset_labels(registry)
+
+
+async def reset_labels(registry: registry_service_pb2_grpc.RegistryServiceAsyncStub) -> None:
+    """Put both labels on the first version; a lock that was left behind would hold this up."""
+    for label in ("a", "b"):
+        await registry.SetLabel(
+            registry_pb.SetLabelRequest(bundle_id="companion", label=label, semver="1.0.0")
+        )
+
+
+@dataclass
+class Storm:
+    """Calls of every kind that are cancelled after a random time; `memory` tells the bytes in use."""
+
+    prompts: prompt_service_pb2_grpc.PromptServiceAsyncStub
+    registry: registry_service_pb2_grpc.RegistryServiceAsyncStub
+    random: Random
+    memory: Callable[[], int]
+    ended: Counter[str] = field(default_factory=Counter)
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    resident: list[int] = field(default_factory=list)
+    _number: int = 0
+
+    async def rage(self, count: int) -> None:
+        """Make so many calls from several callers, and note the memory in use a hundred times meanwhile."""
+        every = max(1, count // SAMPLES)
+
+        async def caller() -> None:
+            while self._number < count:
+                self._number += 1
+                if self._number % every == 0:
+                    self.resident.append(self.memory())
+                await self._one()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CALLERS):
+                group.create_task(caller())
+
+    async def _one(self) -> None:
+        span = math.log(LONGEST_SECONDS / SHORTEST_SECONDS)
+        delay = SHORTEST_SECONDS * math.exp(self.random.random() * span)
+        kind = self.random.choice(list(self._kinds()))
+        client = asyncio.create_task(self._call(kind))
+        timer = asyncio.get_running_loop().call_later(delay, client.cancel)
+        await asyncio.wait({client})
+        timer.cancel()
+        self.ended["CANCELLED" if client.cancelled() else client.result()] += 1
+
+    async def _call(self, kind: str) -> str:
+        """Make a call, use it to its end, and return its status."""
+        call = self._kinds()[kind]()
+        try:
+            await self._finish(kind, call)
+        except aio.AioRpcError as error:
+            return error.code().name
+        finally:
+            call.cancel()
+        return "OK"
+
+    async def _finish(self, kind: str, call: Any) -> None:
+        """Use a call to its end."""
+        if kind == "verify":
+            async for _ in call:
+                pass
+        elif kind == "stream":
+            for _ in range(5):
+                await call.write(pb.RenderStreamRequest(request=self._render()))
+            await call.done_writing()
+            async for _ in call:
+                pass
+        elif kind == "render":
+            answer = await call
+            self.acknowledged[answer.receipt.render_id] = answer.receipt.prompt_hash
+        else:
+            await call
+
+    def _render(self, **fields: Any) -> pb.RenderRequest:
+        task = f"storm {self.random.randrange(10**12)}"
+        return pb.RenderRequest(**{"bundle": version_ref(), "payload": payload(task=task), **fields})
+
+    def _kinds(self) -> dict[str, Callable[[], Any]]:
+        prompts, registry, random = self.prompts, self.registry, self.random
+        return {
+            "render": lambda: prompts.Render(self._render()),
+            "render by label": lambda: prompts.Render(self._render(bundle=label_ref(random.choice("ab")))),
+            "batch": lambda: prompts.RenderBatch(
+                pb.RenderBatchRequest(requests=[self._render() for _ in range(16)])
+            ),
+            "stream": prompts.RenderStream,
+            "verify": lambda: prompts.VerifyAudit(pb.VerifyAuditRequest()),
+            "list": lambda: registry.ListTemplates(registry_pb.ListTemplatesRequest()),
+            "publish": lambda: registry.PublishTemplate(
+                registry_pb.PublishTemplateRequest(
+                    template=template(f"t{random.randrange(10**9)}", content="x" * random.randrange(10_000))
+                )
+            ),
+            "label": lambda: registry.SetLabel(
+                registry_pb.SetLabelRequest(
+                    bundle_id="companion", label=random.choice("ab"), semver=random.choice(("1.0.0", "2.0.0"))
+                )
+            ),
+            "delete": lambda: registry.DeleteLabel(
+                registry_pb.DeleteLabelRequest(bundle_id="companion", label="b")
+            ),
+        }
