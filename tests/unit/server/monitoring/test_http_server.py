@@ -136,7 +136,7 @@ async def test_a_body_is_not_waited_for() -> None:
 
 async def test_silent_clients_keep_nobody_out() -> None:
     """However many they are: the oldest of them give way."""
-    async with serving(max_connections=4, request_seconds=SECONDS) as server:
+    async with serving(max_connections=4, request_seconds=10 * SECONDS) as server:
         silent = [connect(server) for _ in range(20)]
         found = [await page(server.address, "/hello") for _ in range(5)]
         given_way = await asyncio.to_thread(rest, silent[0])
