@@ -355,6 +355,16 @@ async def test_with_fsync_a_render_waits_for_the_disk(tmp_path: Path) -> None:
         assert ([], [size]) == (before, disk.synced)
 
 
+async def test_with_fsync_a_stop_waits_for_the_disk(tmp_path: Path) -> None:
+    """Who waits for a sync that has begun is told how it ended."""
+    disk = Disk()
+    it = SpoolBench(tmp_path, durability=Durability.FSYNC, commits=GroupCommit(disk.fsync))
+    recorded = it.sink.record(record_render())
+    await it.sink.aclose(0)
+    assert isinstance(recorded, asyncio.Future)
+    assert (True, 1) == (recorded.done(), len(disk.synced))
+
+
 async def test_with_fsync_several_segments_are_synced(tmp_path: Path) -> None:
     """Each file that has a record of somebody who waits."""
     disk = Disk()

@@ -15,16 +15,15 @@ from pecia_service.audit.spool import format as fmt
 from pecia_service.audit.spool.adoption import Adoptions
 from pecia_service.audit.spool.answers import Answers
 from pecia_service.audit.spool.codec import encode_record
+from pecia_service.audit.spool.draining import SegmentDrain
 from pecia_service.audit.spool.folder import OwnerFolder
 from pecia_service.audit.spool.group_commit import GroupCommit
 from pecia_service.audit.spool.log import SpoolLog
-from pecia_service.audit.spool.reading import NewerSegmentError, SegmentReader
+from pecia_service.audit.spool.reading import Batch, NewerSegmentError
 from pecia_service.audit.spool.segment import Segment
 from pecia_service.audit.spool.window import Window
 from pecia_service.errors import Error, ErrorReason, InternalError
 from pecia_service.ids import uuid7_time_ms
-
-_READ_BYTES = 8 * 1024 * 1024
 
 
 class Durability(enum.Enum):
@@ -86,12 +85,10 @@ class SpooledAuditSink(BackgroundSink):
         # While `_spilling`, what comes is in the files only, and is read back once the memory is empty.
         self._memory = Window(max_records=max_records, max_bytes=max_bytes)
         self._spilling = False
-        # While records from a file are delivered: when the first of them was made.
-        self._from_file = False
-        self._file_at = 0
+        self._drain = SegmentDrain(self._deliver, batch_size)
         self._answers = Answers()
         self._needed_bytes = 0
-        self._damaged = 0
+        self._refused = 0
         self._lingering = False
         self._idle = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -127,7 +124,7 @@ class SpooledAuditSink(BackgroundSink):
         if render_id in self._memory or render_id in self._answers:
             return True
         since = [self._adoptions.oldest_at]
-        if self._spilling or self._from_file:
+        if self._spilling or self._drain.active:
             since.append(self._spool.oldest_at)
         made_at = uuid7_time_ms(render_id)
         return made_at is not None and any(at is not None and made_at >= at // 1000 for at in since)
@@ -164,7 +161,7 @@ class SpooledAuditSink(BackgroundSink):
             full=full,
             lag_seconds=self._lag_seconds(),
             spooled_bytes=self._spool.waiting_bytes + self._adoptions.waiting_bytes,
-            damaged=self._damaged,
+            damaged=self._refused + self._drain.damaged,
         )
 
     def _append(self, record: AuditRecord) -> Segment | None:
@@ -192,8 +189,8 @@ class SpooledAuditSink(BackgroundSink):
 
     def _lag_seconds(self) -> float:
         times = [self._adoptions.written_at]
-        if self._file_at:
-            times.append(self._file_at)
+        if self._drain.made_at is not None:
+            times.append(self._drain.made_at)
         elif self._memory:
             times.append(self._memory.oldest_at)
         else:
@@ -223,10 +220,16 @@ class SpooledAuditSink(BackgroundSink):
         """Deliver the oldest segment of this process's own whose records are not in memory."""
         # From here on what comes is in memory again, unless there are further segments before it.
         segment, self._spilling = self._spool.seal_oldest()
-        if segment is None:
-            return
+        if segment is not None:
+            await self._deliver_own(segment)
+
+    async def _deliver_own(self, segment: Segment) -> None:
+        def settled(batch: Batch) -> None:
+            segment.settle(batch.end, batch.frames)
+            self._count_settled(batch.frames)
+
         try:
-            await self._deliver_segment(self._folder, segment, segment.settled)
+            await self._drain.drain(self._folder, segment, segment.settled, settled)
             rest = segment.records
             self._settle(segment, segment.size, rest)
         except OSError as error:
@@ -238,14 +241,13 @@ class SpooledAuditSink(BackgroundSink):
 
     async def _deliver_adopted(self) -> None:
         """Deliver a segment of a process that has ended."""
-        found = self._adoptions.first()
-        if found is None:
-            return
-        folder, path = found
+        folder, path = self._adoptions.first()
         try:
             segment = Segment.open(path)
             try:
-                recovered = await self._deliver_segment(folder, segment, None)
+                recovered = await self._drain.drain(
+                    folder, segment, None, lambda batch: segment.settle(batch.end, 0)
+                )
                 segment.remove()
             finally:
                 segment.close()
@@ -261,36 +263,6 @@ class SpooledAuditSink(BackgroundSink):
             self._log.info("audit_records_recovered", count=recovered, owner=folder.owner_id)
             self._adoptions.done(path)
         self._count_settled(0)
-
-    async def _deliver_segment(self, folder: OwnerFolder, segment: Segment, start: int | None) -> int:
-        """Deliver what waits in a file, and return how many records that were."""
-        reader = await asyncio.to_thread(SegmentReader.load, folder, segment, start)
-        delivered = 0
-        own = folder is self._folder
-        self._from_file = True
-        try:
-            while batch := await asyncio.to_thread(reader.next_batch, self._batch_size, _READ_BYTES):
-                if batch.damaged or batch.torn:
-                    self._damaged += batch.damaged
-                    self._log.error(
-                        "audit_spool_damaged",
-                        owner=folder.owner_id,
-                        segment=segment.path.stem,
-                        set_aside=batch.damaged,
-                        torn_bytes=batch.torn,
-                    )
-                if batch.records:
-                    self._file_at = batch.records[0].receipt.created_at
-                    await self._deliver(batch.records)
-                    delivered += len(batch.records)
-                segment.settle(batch.end, batch.frames if own else 0)
-                self._file_at = 0
-                if own:
-                    self._count_settled(batch.frames)
-        finally:
-            self._from_file = False
-            self._file_at = 0
-        return delivered
 
     async def _keep_house(self) -> None:
         while True:
@@ -314,7 +286,7 @@ class SpooledAuditSink(BackgroundSink):
     def _when_refused(self, record: AuditRecord) -> None:
         try:
             self._folder.set_aside(f"{record.render_id}.bin", fmt.frame(encode_record(record)))
-            self._damaged += 1
+            self._refused += 1
         except OSError as error:
             self._dropped += 1
             self._log.error("audit_records_dropped", reason=_reason(error), count=1)
@@ -327,7 +299,7 @@ class SpooledAuditSink(BackgroundSink):
         """Answer who waits for records, and settle those that are in memory."""
         for record in records:
             self._answers.tell(record.render_id, failure)
-        if self._from_file:
+        if self._drain.active:
             return
         for segment, (end, count) in self._memory.take(records).items():
             self._settle(segment, end, count)

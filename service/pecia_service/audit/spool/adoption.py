@@ -60,11 +60,10 @@ class Adoptions:
             else:
                 folder.close()
 
-    def first(self) -> tuple[OwnerFolder, Path] | None:
-        """Return the oldest segment that is not delivered, with its folder."""
-        for path in self._segments:
-            return self._folders[path.parent.name], path
-        return None
+    def first(self) -> tuple[OwnerFolder, Path]:
+        """Return the oldest segment that is not delivered, with its folder, while there are any."""
+        path = next(iter(self._segments))
+        return self._folders[path.parent.name], path
 
     def done(self, path: Path) -> None:
         """Note that a segment is delivered and deleted; its folder goes with the last."""

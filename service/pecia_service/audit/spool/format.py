@@ -84,15 +84,13 @@ def version_of(data: bytes) -> int | None:
 
 def first_unsettled(data: bytes) -> int:
     """Return where to begin to scan a segment: after what is settled, or at 0 where the header is damaged."""
-    if len(data) < HEADER_BYTES and header().startswith(data):
-        return len(data)
-    return settled_offset(data) if version_of(data) == VERSION else 0
-
-
-def settled_offset(data: bytes) -> int:
-    """Return where the records begin that are not settled; the first, when the mark can't be read."""
     if len(data) < HEADER_BYTES:
-        return HEADER_BYTES
+        return len(data) if header().startswith(data) else 0
+    return _settled_offset(data) if version_of(data) == VERSION else 0
+
+
+def _settled_offset(data: bytes) -> int:
+    """Return where the records begin that are not settled; the first, when the mark can't be read."""
     offset, checksum = _SETTLED.unpack_from(data, SETTLED_AT)
     if not HEADER_BYTES <= offset <= len(data) or checksum != google_crc32c.value(_OFFSET.pack(offset)):
         return HEADER_BYTES
