@@ -11,6 +11,7 @@ from unittest.mock import ANY
 import grpc
 import pytest
 from grpc import aio
+from pecia.v1 import admin_service_pb2 as admin_pb
 from pecia.v1 import constraints_pb2, error_reason_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import registry_service_pb2 as registry_pb
@@ -156,6 +157,17 @@ async def damage_a_piece(server: LiveServer) -> None:
     await render(server)
 
 
+async def render_erased(server: LiveServer) -> None:
+    """Render a bundle of which a template was erased, after it was rendered with it."""
+    await render(server)
+    await server.admin.EraseTemplate(
+        admin_pb.EraseTemplateRequest(
+            template={"template_id": "companion-task", "semver": "1.0.0"}, reason=SECRET
+        )
+    )
+    await render(server)
+
+
 async def disable_audit(server: LiveServer) -> None:
     """Ask a server that keeps no records for one."""
     async with live_server(server.settings.database_url, audit_sink="null") as silent:
@@ -277,6 +289,7 @@ TABLE = {
         damage_a_piece,
         {"piece": "template", "part": "content", "id": "companion-task", "semver": "1.0.0"},
     ),
+    "TEMPLATE_ERASED": Provocation(render_erased, {"template_id": "companion-task", "semver": "1.0.0"}),
     "STORAGE_UNAVAILABLE": Provocation(stop_the_database, {}),
     "AUDIT_RECORD_PENDING": Provocation(
         lambda server: get_record(server, uuid7(time.time_ns() // 1_000_000, 1)), {"render_id": ANY}
