@@ -5,13 +5,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
 from support.faults.figures import Fault, Figures
-from support.faults.load import DEADLINE, Account, Load, account
+from support.faults.load import DEADLINE, Load, account
 from support.faults.scale import seed, size
 from support.faults.served import Client, connected, serving
 from support.wire import publish
@@ -22,7 +23,9 @@ GRACE_SECONDS = 10.0
 END_SECONDS = 2 * GRACE_SECONDS + 5
 
 CONNECTIONS = 3
-REFUSED = {"UNAVAILABLE", "stream UNAVAILABLE"}
+
+# What arrives while gRPC tells its clients to go, gRPC itself cancels before it is accepted.
+REFUSED = {"UNAVAILABLE", "CANCELLED", "stream UNAVAILABLE", "stream CANCELLED"}
 
 
 class Verifier:
@@ -48,9 +51,17 @@ class Verifier:
             self.finished += 1
 
 
-async def stop_under_load(
-    url: str, spool: Path, after: int, name: str
-) -> tuple[Load, Verifier, Account, float]:
+@dataclass(frozen=True)
+class Stop:
+    """What became of one stop: what its clients saw, its seconds, and the failed calls in the server's log."""
+
+    load: Load
+    verifier: Verifier
+    seconds: float
+    failed: Counter[tuple[str, str]]
+
+
+async def stop_under_load(url: str, spool: Path, after: int, name: str) -> Stop:
     """Tell a server to stop when so many renders are answered; return what clients saw, and its seconds."""
     load, verifier = Load(name), Verifier()
     async with AsyncExitStack() as stack:
@@ -71,7 +82,8 @@ async def stop_under_load(
             told = time.monotonic()
             await server.stopped(END_SECONDS)
             seconds = time.monotonic() - told
-    return load, verifier, await account(url, load.acknowledged), seconds
+    failed = [(call["status"], call["reason"]) for call in server.events("call") if call["status"] != "OK"]
+    return Stop(load, verifier, seconds, Counter(failed))
 
 
 def moments(rounds: int) -> Iterator[tuple[int, int]]:
@@ -88,16 +100,15 @@ async def test_a_stop_under_load_cuts_nothing_off(
     rounds = size(1, 20)
     acknowledged: dict[str, str] = {}
     failures: Counter[str] = Counter()
-    cut, longest, refused = 0, 0.0, 0
+    stops = []
     for number, after in moments(rounds):
-        load, verifier, _, seconds = await stop_under_load(
-            migrated_database_url, tmp_path / "spool", after, f"stop {number}"
-        )
-        acknowledged |= load.acknowledged
-        failures += load.failures
-        cut += verifier.cut
-        refused += verifier.refused
-        longest = max(longest, seconds)
+        stop = await stop_under_load(migrated_database_url, tmp_path / "spool", after, f"stop {number}")
+        acknowledged |= stop.load.acknowledged
+        failures += stop.load.failures
+        stops.append(stop)
+    cut = sum(stop.verifier.cut for stop in stops)
+    refused = sum(stop.verifier.refused for stop in stops)
+    longest = max(stop.seconds for stop in stops)
     result = await account(migrated_database_url, acknowledged)
     unanswered = result.recorded - (result.acknowledged - result.lost)
     figures.add(
@@ -110,6 +121,8 @@ async def test_a_stop_under_load_cuts_nothing_off(
         refused=failures.total() + refused,
         longest_stop=f"{longest:.1f} s of {GRACE_SECONDS:.0f} s",
     )
+    # A stream that is told to end has had an answer to each request that was read.
+    assert {("UNAVAILABLE", "SERVER_STOPPING")} >= {failed for stop in stops for failed in stop.failed}
     assert (0, 0, 0, 0) == (unanswered, cut, result.lost, result.twice)
     assert set(failures) <= REFUSED
     assert longest <= GRACE_SECONDS

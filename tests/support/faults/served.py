@@ -18,6 +18,8 @@ from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
 from support.checkout import GENERATED, SERVICE
 
 SECONDS = 60.0
+_SERVES = "serving"
+_ALL_SERVE = "all workers serve"
 _CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.use_local_subchannel_pool", 1),
@@ -38,8 +40,14 @@ class Served:
     @property
     def target(self) -> str:
         """Where it listens."""
-        listen: str = self.events("serving")[0]["listen"]
+        listen: str = (self.events(_ALL_SERVE) or self.events(_SERVES))[0]["listen"]
         return listen
+
+    @property
+    def workers(self) -> list[int]:
+        """The process id with which each worker began to serve last, in their order."""
+        found = {int(entry["worker"]): int(entry["pid"]) for entry in self.events("worker serves")}
+        return [found[index] for index in sorted(found)]
 
     @property
     def resident(self) -> int:
@@ -125,10 +133,13 @@ async def serving(
     served = Served(process)
     served.read_log()
     try:
-        await served.logged("serving")
+        await served.logged(_ALL_SERVE if settings.get("workers", 1) != 1 else _SERVES)
         yield served
     finally:
         if served.alive:
+            # A supervisor that is killed would leave its workers to end by themselves.
+            for child in psutil.Process(process.pid).children():
+                child.kill()
             process.kill()
         await served.ended()
 
