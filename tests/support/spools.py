@@ -123,11 +123,15 @@ async def spooling(root: Path, **options: Any) -> AsyncIterator[SpoolBench]:
 
 
 def run_python(code: str, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-    """Start a Python of its own that can import the service and this support."""
+    """Start a Python of its own that can import the service and this support.
+
+    Its coverage is not measured: a process that is killed leaves a file that coverage can't read.
+    """
     support = Path(__file__).parent.parent
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (GENERATED, SERVICE, support)))},
+        env=environment | {"PYTHONPATH": os.pathsep.join(map(str, (GENERATED, SERVICE, support)))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -111,7 +111,7 @@ def status(session: Session, *, database_url: str, audit_spool_dir: str, as_json
         )
 
 
-@spool.command()
+@spool.command(short_help="Write what ended processes left to the database.")
 @_place_options
 @json_option
 @pass_session
