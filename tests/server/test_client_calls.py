@@ -12,6 +12,9 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
+from pecia.v1.admin_service_pb2 import (
+    DESCRIPTOR as ADMIN,
+)
 from pecia.v1.prompt_service_pb2 import (
     DESCRIPTOR as PROMPTS,
 )
@@ -404,12 +407,15 @@ CALLS: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
     "redact_audit_record": (("id",), {}),
     "prune_audit_records": ((datetime(2026, 1, 1, tzinfo=UTC),), {}),
     "check_output": (("text", "b@1.0.0"), {}),
+    "erase_template": (("t@1.0.0", "why"), {}),
+    "list_template_erasures": ((), {}),
 }
 RPCS = [
     method.name
     for service in (
         REGISTRY.services_by_name["RegistryService"],
         PROMPTS.services_by_name["PromptService"],
+        ADMIN.services_by_name["AdminService"],
     )
     for method in service.methods
 ]

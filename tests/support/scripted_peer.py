@@ -12,6 +12,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc import aio
+from pecia.v1 import admin_service_pb2 as admin
 from pecia.v1 import prompt_service_pb2 as prompts
 from pecia.v1 import registry_service_pb2 as registry
 from pecia.v1.prompt_service_pb2_grpc import PromptServiceServicer, add_PromptServiceServicer_to_server
@@ -123,7 +124,7 @@ class EmptyAnswers(grpc.GenericRpcHandler):
         """Give a handler for any method of the contract."""
         _, service, method = handler_call_details.method.split("/")
         self.methods.append(method)
-        files = (prompts.DESCRIPTOR, registry.DESCRIPTOR)
+        files = (prompts.DESCRIPTOR, registry.DESCRIPTOR, admin.DESCRIPTOR)
         found = {name: each for file in files for name, each in file.services_by_name.items()}
         descriptor = found[service.rpartition(".")[2]].methods_by_name[method]
 

@@ -18,6 +18,7 @@ from pecia_service.registry.model import TemplateRef
 from pecia_service.rendering.sources.directory import DirectoryContents, Problem
 
 DAMAGED_REASON = "PIECE_DAMAGED"
+ERASED_REASON = "TEMPLATE_ERASED"
 
 _CONSTRAINT_KEYS = tuple(field.name.upper() for field in fields(Constraints) if field.name != "further")
 _TAKEN = "is published with another definition; published versions never change: give it a new version"
@@ -56,7 +57,7 @@ def inspect(contents: DirectoryContents, client: Client | None, *, conflicts: bo
     """Inspect what was read; references that the directory lacks are looked up at a client's server.
 
     With a client and `conflicts`, versions that are published with another definition, or whose stored
-    pieces are damaged, are errors too.
+    pieces are damaged or erased, are errors too.
     Raises PeciaError.
     """
     errors = [*contents.problems, *_missing_references(contents, client)]
@@ -76,17 +77,17 @@ def _missing_references(contents: DirectoryContents, client: Client | None) -> I
         ref = reference.ref
         if ref not in looked_up:
             answer = None if client is None else _stored(partial(client.get_template, str(ref)))
-            looked_up[ref] = missing.format(ref, where) if answer is None else answer.damage
+            looked_up[ref] = missing.format(ref, where) if answer is None else answer.refusal
         if looked_up[ref]:
             yield Problem(reference.path, reference.field, looked_up[ref], reference.line)
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What the server has under a version: its definition's hash, or what is damaged about it."""
+    """What the server has under a version: its definition's hash, or why it can't be used."""
 
     definition_hash: str = ""
-    damage: str = ""
+    refusal: str = ""
 
 
 def _stored(read: Callable[[], Template | GetBundleResponse]) -> _Stored | None:
@@ -96,11 +97,15 @@ def _stored(read: Callable[[], Template | GetBundleResponse]) -> _Stored | None:
     except PeciaError as error:
         if error.reason in ("TEMPLATE_NOT_FOUND", "BUNDLE_NOT_FOUND"):
             return None
-        if error.reason == DAMAGED_REASON:
-            return _Stored(damage=error.message)
+        if error.reason in (DAMAGED_REASON, ERASED_REASON):
+            return _Stored(refusal=error.message)
         raise
-    piece = found.bundle if isinstance(found, GetBundleResponse) else found
-    return _Stored(piece.definition_hash)
+    if isinstance(found, GetBundleResponse):
+        return _Stored(found.bundle.definition_hash)
+    if found.HasField("erased_at"):
+        name = f"{found.definition.template_id}@{found.definition.semver}"
+        return _Stored(refusal=f"the text of template {name} was erased; give it a new version")
+    return _Stored(found.definition_hash)
 
 
 def _conflicts(contents: DirectoryContents, client: Client) -> Iterator[Problem]:
@@ -121,7 +126,7 @@ def _conflicts(contents: DirectoryContents, client: Client) -> Iterator[Problem]
     for name, read, given in pieces:
         stored = _stored(read)
         if stored is not None and stored.definition_hash != given:
-            yield Problem(contents.files[name], "", stored.damage or _TAKEN)
+            yield Problem(contents.files[name], "", stored.refusal or _TAKEN)
 
 
 def _empty(contents: DirectoryContents) -> Iterator[Problem]:

@@ -12,16 +12,26 @@ from pecia_client.messages import BundleDefinition, TemplateDefinition
 
 from pecia_service.cli.connection import connect
 from pecia_service.cli.failures import ExitCode, finish
-from pecia_service.cli.inspection import DAMAGED_REASON, inspect
+from pecia_service.cli.inspection import DAMAGED_REASON, ERASED_REASON, inspect
 from pecia_service.cli.options import DIRECTORY, json_option, server_options
 from pecia_service.cli.output import Cell, Output, styled
 from pecia_service.cli.session import Session, pass_session
 from pecia_service.registry.model import Bundle, Template, TemplateRef
 from pecia_service.rendering.sources.directory import DirectoryContents, read_directory
 
-CREATED, UNCHANGED, CONFLICT, DAMAGED, SKIPPED = "created", "unchanged", "CONFLICT", "DAMAGED", "SKIPPED"
+CREATED, UNCHANGED, SKIPPED = "created", "unchanged", "SKIPPED"
+CONFLICT, DAMAGED, ERASED = "CONFLICT", "DAMAGED", "ERASED"
 
-_STYLES = {CREATED: "green", UNCHANGED: "", CONFLICT: "bold red", DAMAGED: "bold red", SKIPPED: "yellow"}
+_STYLES = {
+    CREATED: "green",
+    UNCHANGED: "",
+    CONFLICT: "bold red",
+    DAMAGED: "bold red",
+    ERASED: "bold red",
+    SKIPPED: "yellow",
+}
+_BLOCKS = {CONFLICT: "in conflict", DAMAGED: "damaged", ERASED: "erased"}
+_REFUSALS = {DAMAGED_REASON: DAMAGED, ERASED_REASON: ERASED}
 _CONFLICTS = ("TEMPLATE_ALREADY_EXISTS", "BUNDLE_ALREADY_EXISTS")
 
 
@@ -54,7 +64,7 @@ def publish(session: Session, *, directory: Path, as_json: bool, target: str, ti
     Nothing is published when anything in DIR is wrong (see pecia lint). What is published already stays as it
     is. A version that is published with another definition is a CONFLICT: the rest is published all the same,
     except bundles that name such a template, and the exit code is 1. It is the same with a version that is
-    DAMAGED on the server, but the exit code is 4.
+    DAMAGED on the server, or whose text was ERASED there, but the exit code is 4.
 
     \b
     Example:
@@ -74,7 +84,7 @@ def publish(session: Session, *, directory: Path, as_json: bool, target: str, ti
             total = len(contents.templates) + len(contents.bundles)
             _report(session.output, run.done, total, as_json=as_json)
     statuses = {piece.status for piece in run.done}
-    if DAMAGED in statuses:
+    if statuses & {DAMAGED, ERASED}:
         finish(ExitCode.REFUSED)
     if statuses & {CONFLICT, SKIPPED}:
         finish(ExitCode.NEGATIVE)
@@ -89,7 +99,7 @@ class _Run:
         self.done: list[Published] = []
 
     def publish(self, contents: DirectoryContents, output: Output) -> None:
-        """Publish everything; raises PeciaError for anything but conflicts and damage."""
+        """Publish everything; raises PeciaError for anything but conflicts, damage and erasures."""
         total = len(contents.templates) + len(contents.bundles)
         with output.progress("Publishing") as bar:
             bar.update(0, total)
@@ -108,8 +118,8 @@ class _Run:
             template.semver,
             lambda: self._client.publish_template(definition).created,
         )
-        if published.status in (CONFLICT, DAMAGED):
-            self._blocked[template.ref] = "in conflict" if published.status == CONFLICT else "damaged"
+        if published.status in _BLOCKS:
+            self._blocked[template.ref] = _BLOCKS[published.status]
 
     def _bundle(self, bundle: Bundle) -> None:
         # It would be stored for good with the other text under the version that it names.
@@ -134,8 +144,8 @@ class _Run:
         try:
             published = Published(kind, identifier, semver, CREATED if call() else UNCHANGED)
         except PeciaError as error:
-            if error.reason == DAMAGED_REASON:
-                published = Published(kind, identifier, semver, DAMAGED, error.message)
+            if error.reason in _REFUSALS:
+                published = Published(kind, identifier, semver, _REFUSALS[error.reason], error.message)
             elif error.reason in _CONFLICTS:
                 stored, given = error.metadata.get("stored_hash", ""), error.metadata.get("given_hash", "")
                 detail = f"stored {stored}, given {given}; give the change a new version"
