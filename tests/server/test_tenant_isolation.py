@@ -12,10 +12,15 @@ from pecia.v1 import registry_service_pb2 as registry
 from pecia.v1.receipt_pb2 import Receipt
 from pecia_service.access.model import Scope
 from pecia_service.bootstrap import system_clock
+from pecia_service.storage.engine import Database
+from pecia_service.storage.tables import label_requests
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from support import wire
 from support.credentials import CountingBytes, HandClock, credentials_of
 from support.server import LiveServer, live_server
 from support.tenant_cases import (
+    CONTENTS,
     LABEL,
     LISTS,
     MARK,
@@ -57,6 +62,15 @@ async def serving(database_url: str) -> AsyncIterator[LiveServer]:
         label_staleness="60",
     ) as live:
         yield live
+
+
+async def age_requests(database: Database) -> None:
+    """Make the request ids that are remembered so old that they may be forgotten."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(update(label_requests).values(occurred_at=1))
+
+    await database.write(work)
 
 
 def test_every_rpc_is_tried() -> None:
@@ -106,6 +120,7 @@ async def test_the_same_names_are_each_tenant_s_own(migrated_database_url: str) 
     mine = {slot: f"Timbuktu {content}" for slot, content in wire.CONTENTS.items()}
     async with serving(migrated_database_url) as live, two_tenants(live) as (acme, other):
         known = await furnish(acme)
+        await age_requests(live.application.database)
         before = await rows_of(live.application.database, "acme")
         for definition in wire.templates_of(contents=mine):
             published = await other.one(
@@ -122,6 +137,9 @@ async def test_the_same_names_are_each_tenant_s_own(migrated_database_url: str) 
             ),
         )
         rendered = await other.one("Render", prompts.RenderRequest(bundle=LABEL, payload=PAYLOAD))
+        # Its pieces have the hashes of acme's.
+        inline = prompts.RenderRequest(inline_bundle=wire.inline_bundle(CONTENTS), payload=PAYLOAD)
+        copied = await other.one("Render", inline)
         listed = await other.one("ListAuditRecords", prompts.ListAuditRecordsRequest())
         events = await other.one("ListLabelEvents", registry.ListLabelEventsRequest(bundle_id="companion"))
         verified = (await other.call("VerifyAudit", prompts.VerifyAuditRequest())).messages[-1]
@@ -138,7 +156,11 @@ async def test_the_same_names_are_each_tenant_s_own(migrated_database_url: str) 
         again = await acme.one("Render", prompts.RenderRequest(bundle=VERSION, payload=PAYLOAD))
     assert [moved.label.semver, rendered.receipt.semver] == ["1.0.0", "1.0.0"]
     assert ["Timbuktu" in rendered.prompt, f"{MARK} You" in rendered.prompt] == [True, False]
-    assert [record.receipt.render_id for record in listed.records] == [rendered.receipt.render_id]
-    assert [len(events.events), verified.summary.checked, pruned.records] == [1, 1, 1]
+    assert [record.receipt.render_id for record in listed.records] == [
+        copied.receipt.render_id,
+        rendered.receipt.render_id,
+    ]
+    assert [len(events.events), verified.summary.checked] == [1, 2]
+    assert [pruned.records, pruned.pieces] == [2, 4]
     assert before == after
     assert again.receipt.prompt_hash == known.receipt.prompt_hash
