@@ -174,6 +174,13 @@ async def disable_audit(server: LiveServer) -> None:
         await get_record(silent, UNKNOWN_RENDER)
 
 
+async def fill_the_audit(server: LiveServer) -> None:
+    """Render where no record can be taken any more, and nothing is rendered without one."""
+    async with live_server(server.settings.database_url, audit_full="refuse") as full:
+        await full.application.sink.aclose(0)
+        await render(full)
+
+
 async def stop_the_database(_server: LiveServer) -> None:
     """Render when the database is gone."""
     async with private_postgres() as (postgres, url), live_server(url) as server:
@@ -290,6 +297,7 @@ TABLE = {
         {"piece": "template", "part": "content", "id": "companion-task", "semver": "1.0.0"},
     ),
     "TEMPLATE_ERASED": Provocation(render_erased, {"template_id": "companion-task", "semver": "1.0.0"}),
+    "AUDIT_FULL": Provocation(fill_the_audit, {"setting": "PECIA_AUDIT_FULL"}),
     "STORAGE_UNAVAILABLE": Provocation(stop_the_database, {}),
     "AUDIT_RECORD_PENDING": Provocation(
         lambda server: get_record(server, uuid7(time.time_ns() // 1_000_000, 1)), {"render_id": ANY}

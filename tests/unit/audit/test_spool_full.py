@@ -93,6 +93,7 @@ async def test_a_full_spool_refuses_where_that_is_the_policy(tmp_path: Path) -> 
         expected = it.take(records(1))
         assert await it.sink.flush(PATIENCE)
     assert (ErrorReason.AUDIT_FULL, 1.0) == (caught.value.reason, caught.value.retry_after)
+    assert {"setting": "PECIA_AUDIT_FULL"} == caught.value.metadata
     assert (0, True, expected) == (during.dropped, during.full, it.store.written)
 
 

@@ -193,6 +193,7 @@ class BackgroundSink(ABC):
                 ErrorReason.AUDIT_FULL,
                 "no more audit records can wait for the database, and this server renders nothing that it "
                 "can't record; try again later",
+                metadata={"setting": "PECIA_AUDIT_FULL"},
                 retry_after=_FULL_RETRY_SECONDS,
             )
 
