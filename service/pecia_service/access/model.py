@@ -53,7 +53,7 @@ class Credential:
     """An API key without its secret, or the name of a client certificate; times in microseconds.
 
     Of a key's secret only `secret_hash` is known (see `keys.hash_secret`). `expires_at` is the first moment
-    at which it no longer works; None is never.
+    at which it no longer works; None is never. `caller` is who is let in by it.
     """
 
     credential_id: str
@@ -67,12 +67,14 @@ class Credential:
     secret_hash: str | None = field(default=None, repr=False)
     expires_at: int | None = None
     revoked_at: int | None = None
+    # Made once: every call that is authenticated asks for it.
+    caller: Caller = field(init=False, repr=False, compare=False)
 
-    @property
-    def caller(self) -> Caller:
-        """Who is let in; a certificate's name can't be mistaken for the id of a key."""
+    def __post_init__(self) -> None:
         shown = self.certificate_name if self.kind is CredentialKind.CERTIFICATE else self.credential_id
-        return Caller(self.tenant_id, f"{self.kind.value}:{shown}", self.scopes)
+        # With the kind in front, a certificate's name can't be mistaken for the id of a key.
+        caller = Caller(self.tenant_id, f"{self.kind.value}:{shown}", self.scopes)
+        object.__setattr__(self, "caller", caller)
 
     def state(self, now: int) -> CredentialState:
         """Tell whether it works at a moment."""
