@@ -1,5 +1,6 @@
 """/metrics of a running server: what is counted is exactly what happened."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
+from pecia_service.rendering.sources.database import DatabaseBundleSource
 from pecia_service.storage.engine import PoolStatus
 from support.monitored import MonitoredServer, monitored_server
 from support.pages import SECONDS, Scrape, fetch
@@ -23,22 +25,40 @@ async def server(migrated_database_url: str) -> AsyncIterator[MonitoredServer]:
         yield live
 
 
+class Working:
+    """Work that begins and does not end."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Semaphore(0)
+
+    async def __call__(self, *_: object) -> None:
+        """Begin."""
+        self.begun.release()
+        await asyncio.Event().wait()
+
+
 def inline_request() -> pb.RenderRequest:
     """Ask for what needs no published bundle."""
     return pb.RenderRequest(inline_bundle=inline_bundle(), payload=payload())
 
 
-async def test_each_call_is_counted_once_by_its_status(server: MonitoredServer) -> None:
+async def test_each_call_is_counted_once_by_its_status(
+    server: MonitoredServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those that worked, failed, and were cancelled; none is in flight afterwards."""
     for _ in range(7):
         await server.prompts.Render(inline_request())
     for _ in range(3):
         with pytest.raises(aio.AioRpcError):
             await server.prompts.Render(pb.RenderRequest(bundle=version_ref("9.9.9"), payload=payload()))
+    # A server that works for a stream can't take its client's leaving for the end of the stream.
+    working = Working()
+    monkeypatch.setattr(DatabaseBundleSource, "get_bundle", working)
     streams = [server.prompts.RenderStream() for _ in range(4)]
     for number, stream in enumerate(streams):
-        await stream.write(pb.RenderStreamRequest(correlation_id=str(number), request=inline_request()))
-        await stream.read()
+        request = pb.RenderRequest(bundle=version_ref(f"1.0.{number}"), payload=payload())
+        await stream.write(pb.RenderStreamRequest(correlation_id=str(number), request=request))
+        await working.begun.acquire()
     during = await server.scrape()
     for stream in streams:
         stream.cancel()

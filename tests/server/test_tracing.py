@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import prompt_service_pb2_grpc
 from pecia_service.bootstrap import application
+from pecia_service.rendering.sources.database import DatabaseBundleSource
 from pecia_service.server.app import PeciaServer
 from pecia_service.server.monitoring.tracing import Tracing
 from pecia_service.settings import Settings
@@ -92,6 +93,11 @@ async def server(tmp_path: Path) -> AsyncIterator[Traced]:
         yield traced
 
 
+async def hang(*_: object) -> None:
+    """Wait for what never comes."""
+    await asyncio.Event().wait()
+
+
 def request() -> pb.RenderRequest:
     """Ask for something that needs no published bundle, with a text that must not get out."""
     return pb.RenderRequest(inline_bundle=inline_bundle(), payload=payload(task=SECRET))
@@ -162,11 +168,17 @@ async def test_a_stream_is_one_span(server: Traced) -> None:
 
 
 async def test_a_stream_whose_client_leaves_is_cancelled(
-    server: Traced, caplog: pytest.LogCaptureFixture
+    server: Traced, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever the server was at that moment; OpenTelemetry has nothing to complain about."""
+    """While the server works for it; OpenTelemetry has nothing to complain about."""
+    monkeypatch.setattr(DatabaseBundleSource, "get_bundle", hang)
     for number in range(20):
         stream = server.prompts.RenderStream()
+        await stream.write(
+            pb.RenderStreamRequest(
+                correlation_id="waits", request=pb.RenderRequest(bundle=version_ref(), payload=payload())
+            )
+        )
         for turn in range(1 + number % 4):
             await stream.write(pb.RenderStreamRequest(correlation_id=str(turn), request=request()))
         await stream.read()
