@@ -20,7 +20,7 @@ from support.wire import publish
 
 CONNECTIONS = 3
 
-# Within these many answers of a life's first one it is killed: while records wait, are written, and are settled.
+# After how many answers a kill is due: while records wait, are written, and are settled.
 SHORTEST_LIFE, LONGEST_LIFE = 5, 400
 
 
@@ -82,7 +82,7 @@ def answers(random: Random) -> int:
 async def test_a_killed_server_has_lost_nothing(
     migrated_database_url: str, engine_name: str, tmp_path: Path, figures: Figures
 ) -> None:
-    """Killed again and again, also while it recovers: no acknowledged render is missing, none is there twice."""
+    """Killed again and again, also while it recovers: no acknowledged render is missing or there twice."""
     kills, random = size(3, 50), Random(seed())
     spool = tmp_path / "spool"
     await prepare(migrated_database_url)
@@ -113,7 +113,7 @@ async def test_a_killed_worker_has_lost_nothing(
     kills, random = size(2, 50), Random(seed())
     spool = tmp_path / "spool"
     await prepare(migrated_database_url)
-    settings = {"audit_spool_dir": spool, "shutdown_grace": SECONDS, "workers": 2}
+    settings: dict[str, Any] = {"audit_spool_dir": spool, "shutdown_grace": SECONDS, "workers": 2}
     lives = Lives(migrated_database_url, settings)
     async with serving(migrated_database_url, **settings) as server:
         for number in range(kills):
@@ -150,7 +150,7 @@ async def test_a_killed_worker_has_lost_nothing(
 async def test_only_what_is_not_spooled_is_lost(
     durability: str, kept: bool, migrated_database_url: str, tmp_path: Path, figures: Figures
 ) -> None:
-    """Killed while the database takes nothing: in memory every record is lost, so that a loss would be seen."""
+    """Killed while the database takes nothing: in memory every record is lost, and the loss is seen."""
     spool = tmp_path / "spool"
     await prepare(migrated_database_url)
     lives = Lives(migrated_database_url, {"audit_spool_dir": spool, "audit_durability": durability})

@@ -53,7 +53,7 @@ class Verifier:
 
 @dataclass(frozen=True)
 class Stop:
-    """What became of one stop: what its clients saw, its seconds, and the failed calls in the server's log."""
+    """What became of one stop: what clients saw, its seconds, and the failed calls in the server's log."""
 
     load: Load
     verifier: Verifier

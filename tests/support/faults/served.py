@@ -15,7 +15,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else here needs
 from grpc import aio
 from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 
 SECONDS = 60.0
 _SERVES = "serving"
@@ -126,7 +126,7 @@ async def serving(
     process = await asyncio.create_subprocess_exec(
         *(*within, sys.executable, "-m", "pecia_service.cli.main", "serve"),
         *("--listen=127.0.0.1:0", f"--database-url={database_url}", "--log-format=json", *flags),
-        env={**environment, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        env={**environment, "PYTHONPATH": PYTHONPATH},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
