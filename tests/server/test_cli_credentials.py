@@ -13,7 +13,7 @@ from pecia_service.cli.session import Session
 from pecia_service.errors import ErrorReason, UnauthenticatedError, UnavailableError
 from pecia_service.storage.engine import Database
 from support.certificates import Authority
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 from support.cli import Ran, run_cli, write_payload, write_pieces
 from support.credentials import HandClock, authenticator_of, credentials_of
 from support.outage import private_postgres
@@ -82,7 +82,7 @@ async def test_certificates_that_can_not_be_used_stop_the_start(
         "pecia_service.cli.main",
         *("serve", "--listen", "127.0.0.1:0", "--database-url", f"sqlite:///{tmp_path / 'pecia.db'}"),
         *("--tls-certificate", tmp_path / certificate, "--tls-key", tmp_path / "server-key.pem"),
-        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

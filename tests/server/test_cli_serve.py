@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from pecia_service.cli.session import Session
 from pecia_service.storage.schema import head_revision
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 from support.cli import Ran, run_cli
 from support.postgres import PostgresServer
 from support.server import live_server
@@ -30,7 +30,7 @@ async def serve(listen: str, database_url: str) -> tuple[int | None, list[str]]:
         "-m",
         "pecia_service.cli.main",
         *("serve", "--listen", listen, "--database-url", database_url),
-        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 from support.migrated import MigratedDatabases
 from support.pages import SECONDS, page, scrape
 from support.postgres import PostgresServer
@@ -44,7 +44,7 @@ async def start(
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pecia_service.cli.main", "serve", "--listen", "127.0.0.1:0"),
         *("--database-url", f"sqlite:///{folder / 'pecia.db'}", *arguments),
-        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}", **(environment or {})},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **(environment or {})},
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -166,7 +166,7 @@ async def test_tracing_without_its_extra_is_one_clear_line(tmp_path: Path) -> No
     shadow = tmp_path / "opentelemetry"
     shadow.mkdir()
     (shadow / "__init__.py").write_text("raise ImportError('not installed')\n")
-    path = os.pathsep.join((str(tmp_path), str(GENERATED), str(SERVICE)))
+    path = os.pathsep.join((str(tmp_path), PYTHONPATH))
     code, lines = await refusal(tmp_path, "--tracing", "true", environment={"PYTHONPATH": path})
     assert [
         "error: PECIA_TRACING needs OpenTelemetry: pip install 'pecia[otel]', or leave tracing off"

@@ -21,7 +21,7 @@ from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import audit_records
 from sqlalchemy import select
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 from support.statuses import read_failure
 from support.wire import payload, publish, version_ref
 
@@ -50,7 +50,7 @@ async def serving(database_url: str, *arguments: str) -> AsyncIterator[Served]:
         *(sys.executable, "-m", "pecia_service.cli.main", "serve"),
         *("--listen", "127.0.0.1:0", "--database-url", database_url),
         *("--audit-spool-dir", spool.name, *arguments),
-        env={**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -20,7 +20,7 @@ from pecia_service.audit.spool.folder import About, OwnerFolder
 from pecia_service.audit.spool.log import SpoolLog
 from support.audit import EPOCH_MS, record_render
 from support.audit_sinks import ManualTime, ScriptedStore
-from support.checkout import GENERATED, SERVICE
+from support.checkout import PYTHONPATH
 
 DESTINATION = "d" * 64
 MEBIBYTE = 1024 * 1024
@@ -131,7 +131,7 @@ def run_python(code: str, *arguments: str | Path, **options: Any) -> subprocess.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env=environment | {"PYTHONPATH": os.pathsep.join(map(str, (GENERATED, SERVICE, support)))},
+        env=environment | {"PYTHONPATH": os.pathsep.join((PYTHONPATH, str(support)))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -14,7 +14,7 @@ from pecia_service.cli import main as main_module
 from pecia_service.cli.failures import ExitCode
 from pecia_service.cli.main import cli
 from pecia_service.settings import SETTINGS
-from support.checkout import GENERATED, ROOT, SERVICE
+from support.checkout import PYTHONPATH, ROOT
 from support.cli import run_cli, write_payload, write_pieces
 
 
@@ -34,7 +34,7 @@ ALL_COMMANDS = list(commands(cli))
 
 
 PECIA = (sys.executable, "-m", "pecia_service.cli.main")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{GENERATED}{os.pathsep}{SERVICE}"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": PYTHONPATH}
 
 
 def run_into(stdout: IO[bytes], *arguments: str) -> subprocess.CompletedProcess[bytes]:
