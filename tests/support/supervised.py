@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +75,30 @@ async def supervised(
         service.target = ready["listen"]
         yield service
     finally:
-        children = psutil.Process(process.pid).children() if process.returncode is None else []
-        for child in [*children, *([process] if process.returncode is None else [])]:
-            child.kill()
-        await process.communicate()
+        await end(process, service.pids())
+
+
+async def refused(*arguments: str) -> tuple[int | None, str]:
+    """Start `pecia serve` where it can't serve; return its exit code and what it says."""
+    process = await start_service(*arguments)
+    try:
+        _, errors = await asyncio.wait_for(process.communicate(), SECONDS)
+        return process.returncode, errors.decode()
+    finally:
+        await end(process)
+
+
+async def end(process: asyncio.subprocess.Process, workers: Iterable[int] = ()) -> None:
+    """Kill a service with its workers, also those that it has left behind; nothing if all have ended."""
+    alive = psutil.Process(process.pid).children() if process.returncode is None else []
+    if process.returncode is None:
+        process.kill()
+    for pid in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            alive.append(psutil.Process(pid))
+    for one in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # The number may be another process's by now.
+            if "--worker" in one.cmdline():
+                one.kill()
+    await process.communicate()

@@ -15,7 +15,7 @@ from pecia_service.server.monitoring.http_server import MonitoringServer, text_a
 from pecia_service.server.monitoring.pages import json_page
 from pecia_service.server.workers.monitoring import WorkerPages
 from support.pages import Page, Scrape, page, scrape
-from support.supervised import start_service, supervised
+from support.supervised import refused, supervised
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -175,10 +175,9 @@ async def test_an_address_of_metrics_that_is_taken_is_refused(tmp_path: Path) ->
         other.bind(("127.0.0.1", 0))
         other.listen()
         listen = f"127.0.0.1:{other.getsockname()[1]}"
-        process = await start_service(
+        ended = await refused(
             *("--listen", "127.0.0.1:0", "--workers", "2", "--metrics-listen", listen),
             *("--database-url", f"sqlite:///{tmp_path / 'pecia.db'}"),
         )
-        _, errors = await process.communicate()
     line = f"error: can't listen on {listen}: the port is taken; choose another with --metrics-listen\n"
-    assert (4, line) == (process.returncode, errors.decode())
+    assert (4, line) == ended

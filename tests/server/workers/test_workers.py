@@ -19,7 +19,7 @@ from pecia.v1 import registry_service_pb2 as pb
 from pecia.v1 import registry_service_pb2_grpc
 from support.cli import run_cli
 from support.migrated import MigratedDatabases
-from support.supervised import SECONDS, Supervised, start_service, supervised
+from support.supervised import SECONDS, Supervised, refused, supervised
 from support.wire import template
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -79,11 +79,9 @@ async def test_a_second_service_on_a_port_is_refused(database: str, tmp_path: Pa
     async with supervised(database) as service, channels(service.target, 1) as opened:
         for workers in ("1", "2"):
             url = f"sqlite:///{tmp_path / 'second.db'}"
-            second = await start_service(
-                *("--listen", service.target, "--workers", workers, "--database-url", url)
+            ended.append(
+                await refused("--listen", service.target, "--workers", workers, "--database-url", url)
             )
-            _, errors = await second.communicate()
-            ended.append((second.returncode, errors.decode()))
         answers = await check_all(opened)
     line = f"error: can't listen on {service.target}: the port is taken; choose another with --listen\n"
     assert ([(4, line)] * 2, {SERVING}) == (ended, answers)
@@ -94,23 +92,20 @@ async def test_a_port_of_somebody_else_is_refused(database: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{other.getsockname()[1]}"
-        process = await start_service("--listen", listen, "--workers", "2", "--database-url", database)
-        _, errors = await process.communicate()
+        ended = await refused("--listen", listen, "--workers", "2", "--database-url", database)
     line = f"error: can't listen on {listen}: the port is taken; choose another with --listen\n"
-    assert (4, line) == (process.returncode, errors.decode())
+    assert (4, line) == ended
 
 
 async def test_what_keeps_all_workers_from_starting_is_one_line(tmp_path: Path) -> None:
     """As without workers, and with the same exit code: here a database that can't be opened."""
-    ended = []
-    for workers in ("1", "3"):
-        process = await start_service(
-            *("--listen", "127.0.0.1:0", "--workers", workers, "--database-url", f"sqlite:///{tmp_path}")
-        )
-        _, errors = await process.communicate()
-        ended.append((process.returncode, errors.decode().splitlines()))
+    url = f"sqlite:///{tmp_path}"
+    ended = [
+        await refused("--listen", "127.0.0.1:0", "--workers", workers, "--database-url", url)
+        for workers in ("1", "3")
+    ]
     assert ended[0] == ended[1]
-    assert (5, 1) == (ended[1][0], len(ended[1][1]))
+    assert (5, 1) == (ended[1][0], len(ended[1][1].splitlines()))
 
 
 async def test_a_worker_that_is_killed_is_replaced_while_others_answer(database: str) -> None:
