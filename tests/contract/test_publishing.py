@@ -12,7 +12,14 @@ from pecia_service.errors import (
     NotFoundError,
     PreconditionError,
 )
-from pecia_service.registry.model import Published, Slot, Template, TemplateRef, compute_bundle_hash
+from pecia_service.registry.model import (
+    Published,
+    Slot,
+    StoredTemplate,
+    Template,
+    TemplateRef,
+    compute_bundle_hash,
+)
 from pecia_service.registry.service import Registry
 from support.domain import START, TENANT, define_bundle, define_template, define_templates
 
@@ -25,6 +32,13 @@ async def publish_templates(registry: Registry) -> list[Template]:
     return templates
 
 
+async def get_whole(registry: Registry, ref: TemplateRef) -> StoredTemplate:
+    """Return a template that has its text."""
+    found = await registry.get_template(TENANT, ref)
+    assert isinstance(found, StoredTemplate)
+    return found
+
+
 async def test_a_new_template_is_stored_as_it_was_given(registry: Registry) -> None:
     """What is published is what is read back, with the time of publishing."""
     template = define_template(
@@ -34,7 +48,7 @@ async def test_a_new_template_is_stored_as_it_was_given(registry: Registry) -> N
         description="Says hello.",
     )
     published = await registry.publish_template(TENANT, template)
-    stored = await registry.get_template(TENANT, template.ref)
+    stored = await get_whole(registry, template.ref)
     assert (published, stored.template, stored.published_at) == (
         Published(template, START, created=True),
         template,
@@ -55,7 +69,7 @@ async def test_another_template_under_the_same_version_is_refused(registry: Regi
     await registry.publish_template(TENANT, first)
     with pytest.raises(AlreadyExistsError) as caught:
         await registry.publish_template(TENANT, second)
-    kept = await registry.get_template(TENANT, first.ref)
+    kept = await get_whole(registry, first.ref)
     assert (caught.value.reason, caught.value.metadata, kept.template) == (
         ErrorReason.TEMPLATE_ALREADY_EXISTS,
         {
@@ -73,7 +87,7 @@ async def test_build_metadata_is_part_of_a_version(registry: Registry) -> None:
     for semver in ("1.0.0", "1.0.0+a", "1.0.0+b"):
         await registry.publish_template(TENANT, define_template(semver=semver, content=semver))
     contents = [
-        (await registry.get_template(TENANT, TemplateRef("greeting", semver))).template.content
+        (await get_whole(registry, TemplateRef("greeting", semver))).template.content
         for semver in ("1.0.0", "1.0.0+a", "1.0.0+b")
     ]
     assert contents == ["1.0.0", "1.0.0+a", "1.0.0+b"]
@@ -85,7 +99,7 @@ async def test_of_ten_concurrent_publishers_of_a_template_one_wins(registry: Reg
     outcomes = await asyncio.gather(
         *(registry.publish_template(TENANT, template) for template in given), return_exceptions=True
     )
-    kept = (await registry.get_template(TENANT, given[0].ref)).template
+    kept = (await get_whole(registry, given[0].ref)).template
     winners = [outcome.piece for outcome in outcomes if isinstance(outcome, Published)]
     losers = [
         (outcome.reason, outcome.metadata["stored_hash"], outcome.metadata["given_hash"])
