@@ -10,6 +10,7 @@ import pytest
 from pecia_service.audit.filter import AuditFilter
 from pecia_service.audit.record import AuditRecord
 from pecia_service.audit.store import AuditStore, Extent, Pruned
+from pecia_service.errors import ErrorReason, UnavailableError
 from pecia_service.registry.model import Slot, Template
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import audit_piece_uses, audit_pieces
@@ -70,6 +71,34 @@ async def test_a_record_comes_back_as_it_was(store: AuditStore) -> None:
     await store.insert_many(records)
     found = [await store.get(TENANT, record.render_id) for record in records]
     assert found == [kept(record) for record in records]
+
+
+async def test_records_wait_for_a_table_that_was_taken_away(store: AuditStore, database: Database) -> None:
+    """What an operator can mend is no reason to give records up: they are written once the table is back."""
+
+    async def rename(old: str, new: str) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+        await database.write(work)
+
+    record = record_render(0)
+    await rename("audit_records", "audit_records_away")
+    with pytest.raises(UnavailableError) as caught:
+        await store.insert_many([record])
+    await rename("audit_records_away", "audit_records")
+    await store.insert_many([record])
+    assert (caught.value.reason, await store.get(TENANT, record.render_id)) == (
+        ErrorReason.STORAGE_UNAVAILABLE,
+        kept(record),
+    )
+
+
+async def test_a_record_that_the_database_refuses_is_an_error_of_its_own(store: AuditStore) -> None:
+    """What no operator can mend is told apart, so that the others can go on without it."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - each driver has its own
+        await store.insert_many([dataclasses.replace(record_render(0), tenant_id=None)])  # type: ignore[arg-type]  # what no caller gives
+    assert not isinstance(caught.value, UnavailableError)
 
 
 async def test_an_absent_record_is_none(store: AuditStore) -> None:

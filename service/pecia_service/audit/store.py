@@ -16,6 +16,7 @@ from pecia_service.audit.resolution import StoredPiece
 from pecia_service.audit.rows import RecordReader, Values, piece_to_row, record_to_row, row_to_piece
 from pecia_service.storage.byte_length import byte_length
 from pecia_service.storage.engine import Database
+from pecia_service.storage.failures import waiting_for_operators
 from pecia_service.storage.tables import audit_piece_uses, audit_pieces, audit_records
 from pecia_service.storage.upsert import insert_if_absent, insert_or_lock
 
@@ -64,7 +65,10 @@ class AuditStore:
         self._database = database
 
     async def insert_many(self, records: Sequence[AuditRecord]) -> None:
-        """Keep all of the records or none; one that is there already is left alone."""
+        """Keep all of the records or none; one that is there already is left alone.
+
+        A schema or a right that is missing counts as a database that is away.
+        """
         pieces = {
             (record.tenant_id, piece.definition_hash): piece_to_row(record.tenant_id, piece)
             for record in records
@@ -91,7 +95,8 @@ class AuditStore:
                 await connection.execute(insert_if_absent(connection, audit_piece_uses), uses)
             await connection.execute(insert_if_absent(connection, audit_records), rows)
 
-        await self._database.write(insert)
+        with waiting_for_operators():
+            await self._database.write(insert)
 
     async def get(self, tenant_id: str, render_id: str) -> AuditRecord | None:
         """Return a record with its texts."""

@@ -33,6 +33,9 @@ _SQLITE_UNAVAILABLE = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
+# Syntax and access rules: what is meant is not there, or may not be used.
+_MISPLACED_CLASS = "42"
+
 # Extended result codes have the primary one in their lowest byte: https://sqlite.org/rescode.html
 _SQLITE_PRIMARY = 0xFF
 
@@ -59,6 +62,21 @@ def is_busy(error: BaseException) -> bool:
 def is_disconnect(error: BaseException) -> bool:
     """Tell whether a statement failed only because its connection was gone, or had a statement gone stale."""
     return isinstance(error, DBAPIError) and (error.connection_invalidated or _is_stale_statement(error))
+
+
+@contextmanager
+def waiting_for_operators() -> Iterator[None]:
+    """Raise UnavailableError (STORAGE_UNAVAILABLE) where a table, a column or a right is missing.
+
+    For statements that others have run before: whoever took something away can bring it back, so that work
+    which waits for the database can wait for that too.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if sqlstate(error)[:2] == _MISPLACED_CLASS or _sqlite_code(error) == sqlite3.SQLITE_ERROR:
+            raise _unavailable() from error
+        raise
 
 
 @contextmanager
