@@ -18,6 +18,8 @@ def server_options(settings: Settings, *, share_port: bool) -> list[tuple[str, i
         ("grpc.so_reuseport", int(share_port)),
         ("grpc.keepalive_time_ms", _milliseconds(settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", _milliseconds(settings.keepalive_timeout)),
+        # Of the two, gRPC 1.85 heeds this one only, whose default is a minute.
+        ("grpc.http2.ping_timeout_ms", _milliseconds(settings.keepalive_timeout)),
         # A connection that has no call at the moment is asked as well, and may ask.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(settings.keepalive_min_ping)),

@@ -18,6 +18,7 @@ Decode: TypeAlias = Callable[[bytes], Request]
 _RETRY_AFTER: Final = 0.1
 # How long a server that stops waits for the end of a stream whose client has sent everything.
 _LAST_SECONDS: Final = 0.1
+_TURNS: Final = 3
 
 
 class Reading:
@@ -66,6 +67,7 @@ class Requests(Generic[Request]):
     async def __anext__(self) -> Request:
         raw = await self._reading.read(self._context, self._method)
         if not isinstance(raw, bytes):
+            await _let_cancellation_come()
             raise StopAsyncIteration
         return decoded(raw, self._decode, self._method)
 
@@ -74,10 +76,18 @@ async def read_one(context: Context, decode: Decode[Request], method: str) -> Re
     """Return the one message of a call; raises InvalidInputError (REQUEST_MALFORMED) if there is none."""
     raw = await context.read()
     if not isinstance(raw, bytes):
-        # A client that has left sends nothing more either: its cancellation comes next.
-        await asyncio.sleep(0)
+        await _let_cancellation_come()
         raise _malformed("the call has no message, or one that is too large", method)
     return decoded(raw, decode, method)
+
+
+async def _let_cancellation_come() -> None:
+    """Give the event loop the turns that it needs to cancel the call of a client that has left.
+
+    To gRPC such a client has ended its stream; that it is gone comes right behind.
+    """
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 async def _read_end(context: Context, method: str) -> object:
