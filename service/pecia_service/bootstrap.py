@@ -54,6 +54,7 @@ from pecia_service.storage.outages import OutageLog
 from pecia_service.storage.schema import prepare
 
 _TENANTS_AT_HAND = 1024
+_SURVIVES_POWER_CUTS = frozenset({"fsync", "commit"})
 
 
 def system_clock() -> int:
@@ -95,6 +96,8 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
             connect_timeout=settings.database_connect_timeout,
             statement_timeout=settings.database_statement_timeout,
             statement_cache_size=settings.database_statement_cache,
+            # A record leaves the disk of the spool once it is committed: the commit must be as durable.
+            durable=settings.audit_durability in _SURVIVES_POWER_CUTS,
         )
         stack.push_async_callback(database.dispose)
         await prepare(database)

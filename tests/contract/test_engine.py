@@ -241,6 +241,14 @@ async def test_sqlite_is_set_up_for_concurrent_readers(counters: Database) -> No
     assert (mode[0][0], synchronous[0][0]) == ("wal", 1)
 
 
+async def test_a_durable_sqlite_waits_for_the_disk_at_each_commit(tmp_path: Path) -> None:
+    """With WAL, only FULL keeps a commit through a power cut."""
+    database = Database.open(f"sqlite:///{tmp_path}/durable.db", durable=True)
+    synchronous = await database.fetch(text("PRAGMA synchronous"))
+    await database.dispose()
+    assert 2 == synchronous[0][0]
+
+
 async def test_a_new_file_that_another_process_writes_is_tried_again(tmp_path: Path) -> None:
     """SQLite refuses to turn it to WAL, without any wait."""
     file = tmp_path / "new.db"

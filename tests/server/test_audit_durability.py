@@ -14,9 +14,10 @@ from pecia_service.audit.sinks.null import NullAuditSink
 from pecia_service.audit.sinks.spooled import SpooledAuditSink
 from pecia_service.audit.spool.survey import survey
 from pecia_service.audit.store import AuditStore
-from pecia_service.bootstrap import make_sink
+from pecia_service.bootstrap import application, make_sink
 from pecia_service.settings import Settings, SettingsError
 from pecia_service.storage.engine import Database
+from sqlalchemy import text
 from support.server import LiveServer, live_server
 from support.statuses import failure_of
 from support.wire import inline_bundle, payload, publish, version_ref
@@ -209,3 +210,16 @@ async def test_a_folder_that_cant_be_used_is_one_line(database: Database, tmp_pa
         SettingsError, match=r"^PECIA_AUDIT_SPOOL_DIR: the folder .* can't be used \(Not a dir"
     ):
         make_sink(settings, AuditStore(database))
+
+
+@pytest.mark.parametrize(
+    ("durability", "synchronous"), [("memory", 1), ("spool", 1), ("fsync", 2), ("commit", 2)]
+)
+async def test_a_database_in_a_file_is_as_durable_as_the_answers(
+    sqlite_url: str, durability: str, synchronous: int
+) -> None:
+    """A record leaves the spool with its commit, which a power cut must not take back then."""
+    settings = Settings.load({}, {"database_url": sqlite_url, "audit_durability": durability})
+    async with application(settings) as app:
+        [row] = await app.database.fetch(text("PRAGMA synchronous"))
+    assert synchronous == row[0]

@@ -152,7 +152,8 @@ async def _recover(root: Path, url: str) -> _Recovered:
     from pecia_service.storage.schema import prepare  # noqa: PLC0415
 
     logs.configure("error", "auto")
-    database = Database.open(url, pool_size=1)
+    # The servers that left the records may have promised that they survive a power cut.
+    database = Database.open(url, pool_size=1, durable=True)
     try:
         await prepare(database)
         sink = make_sink(Settings.load({}, {_URL.name: url, _FOLDER.name: str(root)}), AuditStore(database))

@@ -20,7 +20,7 @@ WRITES = "pecia_writes"
 
 
 def open_sqlite(
-    url: DatabaseUrl, pool_size: int, connect_timeout: float, statement_timeout: float
+    url: DatabaseUrl, pool_size: int, connect_timeout: float, statement_timeout: float, *, durable: bool
 ) -> AsyncEngine:
     """Make an engine whose connections share a file in WAL mode; see `Database.open`."""
     engine = create_async_engine(
@@ -44,7 +44,8 @@ def open_sqlite(
         cursor.execute("PRAGMA journal_mode")
         if cursor.fetchone() != ("wal",):
             cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
+        # With WAL, NORMAL never damages the file, but a power cut can take back the last commits.
+        cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         # What redaction and pruning erase is overwritten, not just forgotten.
         cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()

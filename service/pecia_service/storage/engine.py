@@ -70,6 +70,7 @@ class Database:
         connect_timeout: float = 5.0,
         statement_timeout: float = 10.0,
         statement_cache_size: int = 100,
+        durable: bool = False,
         jitter: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> Database:
@@ -78,12 +79,13 @@ class Database:
         At most `pool_size` connections are open at once. Getting one takes at most `connect_timeout` seconds,
         and a statement of PostgreSQL, or SQLite's wait for another process, `statement_timeout`.
         `statement_cache_size` bounds the prepared statements that a connection of PostgreSQL keeps; 0 suits a
-        pooler that gives each transaction another server connection, such as PgBouncer. `jitter` gives
-        numbers from 0 to 1. Raises ValueError for a URL that names no supported engine.
+        pooler that gives each transaction another server connection, such as PgBouncer. With `durable`, what
+        SQLite has committed survives a power cut, for one fsync each; PostgreSQL decides that itself. `jitter`
+        gives numbers from 0 to 1. Raises ValueError for a URL that names no supported engine.
         """
         parsed = DatabaseUrl.parse(url)
         if parsed.kind is EngineKind.SQLITE:
-            engine = open_sqlite(parsed, pool_size, connect_timeout, statement_timeout)
+            engine = open_sqlite(parsed, pool_size, connect_timeout, statement_timeout, durable=durable)
             reading = engine
         else:
             engine = open_postgresql(
