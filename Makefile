@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test lint style types imports contract generate release-contract golden clean
+.PHONY: help demo serve test faults lint style types imports contract generate release-contract golden clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,9 @@ test: $(DEVELOPMENT) ## Run all tests (or ARGS='...' for pytest), then the cover
 	$(BIN)/coverage combine --quiet
 	$(if $(ARGS),,$(BIN)/coverage report --fail-under=99 --include='$(subst $(space),$(comma),$(strip $(PROMPT_SUBSYSTEM)))')
 	$(if $(ARGS),,$(BIN)/coverage report --fail-under=92)
+
+faults: $(DEVELOPMENT) ## Break everything on purpose (half an hour) and write docs/reliability.md
+	FAULTS=full FIGURES=docs/reliability.md $(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: style types imports contract ## Run every static check: style, types, imports, contract
 

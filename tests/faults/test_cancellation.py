@@ -132,6 +132,7 @@ async def test_cancelled_calls_leave_the_memory_flat(
     async with (
         serving(
             migrated_database_url,
+            flat=True,
             audit_spool_dir=tmp_path / "spool",
             database_pool_size=4,
             cache_bytes=2**18,

@@ -15,7 +15,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else here needs
 from grpc import aio
 from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
-from support.checkout import PYTHONPATH
+from support.checkout import GENERATED, PYTHONPATH, SERVICE
+from support.faults.scale import mode
 
 SECONDS = 60.0
 _SERVES = "serving"
@@ -114,19 +115,21 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    database_url: str, *, within: Sequence[str] = (), **settings: object
+    database_url: str, *, within: Sequence[str] = (), flat: bool = False, **settings: object
 ) -> AsyncIterator[Served]:
     """Run a server on a free port with these settings, and kill it if the test did not end it.
 
-    `within` is a command that runs the one that follows it, and becomes it.
+    `within` is a command that runs the one that follows it, and becomes it. Where the memory is to stay
+    `flat`, and in the large forms, nobody watches what it says: the watch remembers every prompt.
     """
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    watched = mode() == "short" and not flat
     # Counting lines would change what is measured here, and a killed process could not tell its count.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     process = await asyncio.create_subprocess_exec(
         *(*within, sys.executable, "-m", "pecia_service.cli.main", "serve"),
         *("--listen=127.0.0.1:0", f"--database-url={database_url}", "--log-format=json", *flags),
-        env={**environment, "PYTHONPATH": PYTHONPATH},
+        env={**environment, "PYTHONPATH": PYTHONPATH if watched else f"{GENERATED}{os.pathsep}{SERVICE}"},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

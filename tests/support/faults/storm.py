@@ -39,12 +39,13 @@ async def reset_labels(registry: registry_service_pb2_grpc.RegistryServiceAsyncS
 
 @dataclass
 class Storm:
-    """Calls of every kind that are cancelled after a random time; `memory` tells the bytes in use."""
+    """Calls of every kind; a share is cancelled after a random time. `memory` tells the bytes in use."""
 
     prompts: prompt_service_pb2_grpc.PromptServiceAsyncStub
     registry: registry_service_pb2_grpc.RegistryServiceAsyncStub
     random: Random
     memory: Callable[[], int]
+    share: float = 1.0
     ended: Counter[str] = field(default_factory=Counter)
     acknowledged: dict[str, str] = field(default_factory=dict)
     resident: list[int] = field(default_factory=list)
@@ -65,14 +66,39 @@ class Storm:
             for _ in range(CALLERS):
                 group.create_task(caller())
 
+    async def blow(self, seconds: float) -> None:
+        """Make calls for so long, and note the memory in use four hundred times meanwhile."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        loop.call_later(seconds, over.set)
+
+        def note() -> None:
+            self.resident.append(self.memory())
+            if not over.is_set():
+                loop.call_later(seconds / (4 * SAMPLES), note)
+
+        async def caller() -> None:
+            while not over.is_set():
+                await self._one()
+
+        note()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CALLERS):
+                group.create_task(caller())
+
     async def _one(self) -> None:
         span = math.log(LONGEST_SECONDS / SHORTEST_SECONDS)
         delay = SHORTEST_SECONDS * math.exp(self.random.random() * span)
         kind = self.random.choice(list(self._kinds()))
         client = asyncio.create_task(self._call(kind))
-        timer = asyncio.get_running_loop().call_later(delay, client.cancel)
+        # Verifying takes the longer the more there is, and nobody would do so all the time.
+        timer = (
+            asyncio.get_running_loop().call_later(delay, client.cancel)
+            if kind == "verify" or self.random.random() < self.share
+            else None
+        )
         await asyncio.wait({client})
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()
         self.ended["CANCELLED" if client.cancelled() else client.result()] += 1
 
     async def _call(self, kind: str) -> str:
