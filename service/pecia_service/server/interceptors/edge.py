@@ -18,6 +18,7 @@ from pecia_service.server.interceptors.deadlines import DefaultDeadline
 from pecia_service.server.interceptors.errors import ErrorMapper
 from pecia_service.server.interceptors.limits import InFlight
 from pecia_service.server.interceptors.observation import CANCELLED, OK, Observation
+from pecia_service.server.interceptors.open_calls import OpenCalls
 from pecia_service.server.interceptors.requests import Reading, Requests, read_one
 from pecia_service.server.interceptors.scopes import SCOPES, check_scope
 
@@ -44,7 +45,7 @@ class Stages:
 
 
 class EdgeInterceptor(aio.ServerInterceptor):
-    """Wraps each method of the contract, and of channelz, once; health and reflection are left alone.
+    """Wraps each method once: the contract's, and channelz's, in all stages; others as `OpenCalls` says.
 
     To gRPC every wrapped method takes a stream, so that its first message is read only when the caller may
     call: what nobody has let in waits on the wire and takes neither memory nor time.
@@ -52,6 +53,7 @@ class EdgeInterceptor(aio.ServerInterceptor):
 
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
+        self._open_calls = OpenCalls(stages.request_ids, stages.errors)
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -65,14 +67,19 @@ class EdgeInterceptor(aio.ServerInterceptor):
         if wrapped is not None:
             return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None or not method.startswith(_GUARDED):
-            return handler
-        wrapped = self._wrapped[method] = _wrap(self._stages, handler, method)
+        if handler is None:
+            return None
+        if method.startswith(_GUARDED):
+            wrapped = _wrap(self._stages, handler, method)
+        else:
+            wrapped = self._open_calls.wrap(handler, method)
+        self._wrapped[method] = wrapped
         return wrapped
 
     def stop(self) -> None:
         """Read no more from streams: they end with SERVER_STOPPING when what was read is answered."""
         self._stages.reading.stop()
+        self._open_calls.stop()
 
 
 def _wrap(stages: Stages, handler: Handler, method: str) -> Handler:

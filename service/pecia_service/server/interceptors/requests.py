@@ -46,7 +46,7 @@ class Reading:
         except asyncio.CancelledError:
             # `stop` has cancelled it; the client may have done so as well.
             if self._stopped and not task.uncancel():
-                raise _stopping(method) from None
+                raise stopping(method) from None
             raise
         finally:
             self._readers.discard(task)
@@ -77,7 +77,7 @@ async def read_one(context: Context, decode: Decode[Request], method: str) -> Re
     raw = await context.read()
     if not isinstance(raw, bytes):
         await _let_cancellation_come()
-        raise _malformed("the call has no message, or one that is too large", method)
+        raise no_message(method)
     return decoded(raw, decode, method)
 
 
@@ -97,7 +97,7 @@ async def _read_end(context: Context, method: str) -> object:
             last = await context.read()
             if not isinstance(last, bytes):
                 return last
-    raise _stopping(method)
+    raise stopping(method)
 
 
 def decoded(raw: bytes, decode: Decode[Request], method: str) -> Request:
@@ -105,18 +105,25 @@ def decoded(raw: bytes, decode: Decode[Request], method: str) -> Request:
     try:
         return decode(raw)
     except DecodeError:
-        raise _malformed(
+        raise malformed(
             "the bytes are not this method's request: check its message type, UTF-8 in strings, and nesting "
             "of at most 100 messages",
             method,
         ) from None
 
 
-def _malformed(message: str, method: str) -> InvalidInputError:
+def no_message(method: str) -> InvalidInputError:
+    """Make the error for a call whose client sent nothing."""
+    return malformed("the call has no message, or one that is too large", method)
+
+
+def malformed(message: str, method: str) -> InvalidInputError:
+    """Make the error for a message that is no request of the method."""
     return InvalidInputError(ErrorReason.REQUEST_MALFORMED, message, metadata={"method": method})
 
 
-def _stopping(method: str) -> UnavailableError:
+def stopping(method: str) -> UnavailableError:
+    """Make the error for who would wait for another message of a stream."""
     return UnavailableError(
         ErrorReason.SERVER_STOPPING,
         "the server is stopping and reads no more from this stream; open it anew",
