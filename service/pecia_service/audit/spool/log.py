@@ -49,9 +49,7 @@ class SpoolLog:
 
         Raises OSError: ENOSPC when there would be too many bytes, else what the file system said.
         """
-        current = self._current
-        if current is None or current.size >= self._segment_bytes:
-            current = self._roll()
+        current = self._appendable()
         if self._bytes + len(frame) > self._max_bytes:
             raise OSError(errno.ENOSPC, "the spool is full")
         end = current.append(frame, created_at, self._write)
@@ -63,7 +61,7 @@ class SpoolLog:
         if self._bytes + count > self._max_bytes:
             return False
         try:
-            (self._current or self._roll()).try_room(count, self._write)
+            self._appendable().try_room(count, self._write)
         except OSError:
             return False
         return True
@@ -81,16 +79,21 @@ class SpoolLog:
         return waiting[0], len(waiting) > 1
 
     def settle(self, segment: Segment, end: int, records: int) -> None:
-        """Note that records are settled, and remove or clear their segment when all of it is."""
-        segment.settle(end, records)
-        if segment.records:
-            return
-        if segment is self._current:
-            self._bytes -= segment.size - fmt.HEADER_BYTES
-            segment.clear()
-        else:
-            self.drop(segment)
-            segment.remove()
+        """Note that records are settled, and remove or clear their segment when all of it is.
+
+        Raises OSError for what can't be noted in the file.
+        """
+        before = segment.size
+        try:
+            segment.settle(end, records)
+            if segment is self._current and not segment.records:
+                segment.clear()
+        finally:
+            self._bytes -= before - segment.size
+            if segment is not self._current and not segment.records:
+                # Also where no mark could be written: what is gone needs none.
+                self.drop(segment)
+                segment.remove()
 
     def drop(self, segment: Segment) -> None:
         """Count a segment no more."""
@@ -106,6 +109,13 @@ class SpoolLog:
             else:
                 segment.remove()
 
+    def _appendable(self) -> Segment:
+        """Return the segment that is appended to next; raises OSError."""
+        current = self._current
+        if current is None or not current.usable or current.size >= self._segment_bytes:
+            return self._roll()
+        return current
+
     def _roll(self) -> Segment:
         """Begin another segment."""
         if self._bytes + fmt.HEADER_BYTES > self._max_bytes:
@@ -115,7 +125,9 @@ class SpoolLog:
         full, self._current = self._current, segment
         self._segments.append(segment)
         self._bytes += segment.size
-        if full is not None and not full.records:
+        if full is not None and full.records:
+            full.rest()
+        elif full is not None:
             self.drop(full)
             full.remove()
         return segment

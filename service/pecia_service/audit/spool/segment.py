@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,9 +16,10 @@ Write: TypeAlias = Callable[[int, bytes], int]
 
 
 class Segment:
-    """An open segment file. `size` and `settled` are offsets, `records` counts those that are not settled.
+    """A segment file. `size` and `settled` are offsets, `records` counts those that are not settled.
 
-    `named` says that the file's name is on the disk too.
+    `named` says that the file's name is on the disk too, `usable` that its end and its mark are what they
+    should be, so that more may be appended.
     """
 
     def __init__(self, path: Path, descriptor: int, size: int) -> None:
@@ -27,7 +29,9 @@ class Segment:
         self.records = 0
         self.oldest_at = 0
         self.named = False
+        self.usable = True
         self._descriptor = descriptor
+        self._resting = False
 
     @classmethod
     def create(cls, path: Path, write: Write) -> Segment:
@@ -63,17 +67,24 @@ class Segment:
         return self.size
 
     def settle(self, end: int, records: int) -> None:
-        """Note that all up to an offset is settled, among it so many records."""
+        """Note that all up to an offset is settled, among it so many records.
+
+        Raises OSError for a mark that can't be written: it is noted here then, and not in the file.
+        """
         self.records -= records
         self.settled = end
-        os.pwrite(self._descriptor, fmt.settled_mark(end), fmt.SETTLED_AT)
+        with self._awake() as descriptor:
+            os.pwrite(descriptor, fmt.settled_mark(end), fmt.SETTLED_AT)
 
     def clear(self) -> None:
-        """Cut off all that is settled, when that is all there is: its texts are kept elsewhere now."""
-        os.ftruncate(self._descriptor, fmt.HEADER_BYTES)
-        os.lseek(self._descriptor, fmt.HEADER_BYTES, os.SEEK_SET)
-        self.size = fmt.HEADER_BYTES
+        """Cut off all that is settled, when that is all there is: its texts are kept elsewhere now.
+
+        Raises OSError, and then nothing may be appended any more: the mark could be beyond it.
+        """
+        self._cut(fmt.HEADER_BYTES)
+        self.usable = False
         self.settle(fmt.HEADER_BYTES, 0)
+        self.usable = True
 
     def try_room(self, count: int, write: Write) -> None:
         """Append so many bytes and cut them off again; raises OSError when there is no room for them."""
@@ -86,11 +97,23 @@ class Segment:
         return self.path.read_bytes()
 
     def duplicate(self) -> int | None:
-        """Return another descriptor, for who syncs the file while it may be closed here; None when it is."""
-        return os.dup(self._descriptor) if self._descriptor >= 0 else None
+        """Return another descriptor, for who syncs the file while it may be closed here; None when it is.
+
+        Raises OSError.
+        """
+        if self._descriptor < 0 and not self._resting:
+            return None
+        with self._awake() as descriptor:
+            return os.dup(descriptor)
+
+    def rest(self) -> None:
+        """Do without a descriptor while nothing is done with the file: a long outage fills many of them."""
+        self.close()
+        self._resting = True
 
     def close(self) -> None:
         """Close the file, and leave it."""
+        self._resting = False
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -114,6 +137,20 @@ class Segment:
         self.size += len(data)
 
     def _cut(self, size: int) -> None:
+        self.usable = False
         os.ftruncate(self._descriptor, size)
         os.lseek(self._descriptor, size, os.SEEK_SET)
         self.size = size
+        self.usable = True
+
+    @contextmanager
+    def _awake(self) -> Iterator[int]:
+        """Lend a descriptor, one of its own while the file rests; raises OSError."""
+        if not self._resting:
+            yield self._descriptor
+            return
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)

@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pecia_service.audit.spool import format as fmt
@@ -192,3 +193,81 @@ def test_a_closed_segment_has_no_further_descriptor(tmp_path: Path) -> None:
     assert duplicate is not None
     os.close(duplicate)
     assert segment.duplicate() is None
+
+
+def failing(*_: object) -> int:
+    """Stand in for a call of the system."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_segment_whose_mark_cant_be_reset_is_not_appended_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark of what is gone would hide as much of what comes."""
+    shelf = Shelf(tmp_path)
+    [(segment, _), (_, end)] = shelf.append(2)
+    marks = [os.pwrite, failing]
+
+    def pwrite(*arguments: Any) -> int:
+        return marks.pop(0)(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", pwrite)
+        with pytest.raises(OSError, match="Input/output"):
+            shelf.log.settle(segment, end, 2)
+    shelf.append(2)
+    assert ([[1000, 1000]], 2) == (shelf.bodies(), shelf.log.records)
+
+
+def test_what_cant_be_cut_off_is_followed_by_another_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes later is not where the file's size says."""
+    shelf = Shelf(tmp_path)
+    shelf.append()
+    shelf.disk.room, shelf.disk.chunk = 500, 500
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", failing)
+        with pytest.raises(OSError, match="Input/output"):
+            shelf.append()
+    shelf.disk.room = shelf.disk.chunk = 1 << 40
+    [(segment, end)] = shelf.append()
+    assert ("00000002.seg", fmt.HEADER_BYTES + len(FRAME)) == (segment.path.name, end)
+
+
+def test_a_full_segment_goes_although_its_mark_cant_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems need room for that; what is delivered must not keep the spool full."""
+    shelf = Shelf(tmp_path, segment_bytes=1)
+    [(segment, end), _] = shelf.append(2)
+    monkeypatch.setattr(os, "pwrite", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        shelf.log.settle(segment, end, 1)
+    assert ([[1000]], 1) == (shelf.bodies(), shelf.log.records)
+
+
+def test_full_segments_need_no_descriptors(tmp_path: Path) -> None:
+    """An outage that fills hundreds of files leaves the process those for connections."""
+    shelf = Shelf(tmp_path, segment_bytes=1)
+    before = len(os.listdir("/proc/self/fd"))
+    appended = shelf.append(50)
+    after = len(os.listdir("/proc/self/fd"))
+    for segment, end in appended[:-1]:
+        shelf.log.settle(segment, end, 1)
+    assert (1, [[1000]], before + 1) == (
+        after - before,
+        shelf.bodies(),
+        len(os.listdir("/proc/self/fd")),
+    )
+
+
+def test_a_full_segment_can_still_be_synced(tmp_path: Path) -> None:
+    """Somebody may wait for its last record."""
+    shelf = Shelf(tmp_path, segment_bytes=1)
+    [(segment, end), _] = shelf.append(2)
+    descriptor = segment.duplicate()
+    assert descriptor is not None
+    size = os.fstat(descriptor).st_size
+    os.close(descriptor)
+    assert end == size
