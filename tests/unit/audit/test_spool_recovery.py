@@ -112,6 +112,24 @@ async def test_an_adopter_that_ends_early_leaves_the_rest(tmp_path: Path) -> Non
     assert ids(made) == (await recover(tmp_path)).store.written
 
 
+async def test_a_folder_that_cant_be_looked_into_hides_no_other(tmp_path: Path) -> None:
+    """It is told once, and is tried again; what others left is delivered."""
+    made = records(2)
+    bad = left_behind(tmp_path, segment_of(made[0]))
+    left_behind(tmp_path, segment_of(made[1]))
+    (bad / "owner.lock").unlink()
+    (bad / "owner.lock").mkdir()
+    with capture_logs() as logs:
+        async with spooling(tmp_path) as it:
+            it.sink._look_for_dead()
+            assert await it.sink.flush(PATIENCE)
+            (bad / "owner.lock").rmdir()
+            it.sink._look_for_dead()
+            assert await it.sink.flush(PATIENCE)
+    told = [entry["owner"] for entry in logs if entry["event"] == "audit_spool_unreadable"]
+    assert ([made[1].render_id, made[0].render_id], [bad.name]) == (it.store.written, told)
+
+
 async def test_a_record_of_a_dead_process_is_held(tmp_path: Path) -> None:
     """Until it is delivered it may still come; and its age counts."""
     [record] = records(1)

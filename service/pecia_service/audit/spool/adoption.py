@@ -19,6 +19,7 @@ class Adoptions:
         self._folders: dict[str, OwnerFolder] = {}
         self._segments: dict[Path, os.stat_result] = {}
         self._left_alone: set[str] = set()
+        self._unreadable: set[str] = set()
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -46,19 +47,13 @@ class Adoptions:
         for path in owner_folders(self._root):
             if path.name in self._folders or path.name in self._left_alone:
                 continue
-            folder = OwnerFolder.take(path, self._destination)
-            if folder is None:
-                self._note_foreign(path)
-                continue
-            segments = {segment: segment.stat() for segment in folder.segments()}
-            if segments:
-                self._log.warning(
-                    "audit_spool_adopted", owner=folder.owner_id, segments=len(segments), pid=folder.about.pid
-                )
-                self._folders[folder.owner_id] = folder
-                self._segments |= segments
-            else:
-                folder.close()
+            try:
+                self._take(path)
+            except OSError as error:
+                # One that can't be looked into, another user's for instance, must not hide the others.
+                if path.name not in self._unreadable:
+                    self._unreadable.add(path.name)
+                    self._log.error("audit_spool_unreadable", owner=path.name, error=error.strerror)
 
     def first(self) -> tuple[OwnerFolder, Path]:
         """Return the oldest segment that is not delivered, with its folder, while there are any."""
@@ -86,6 +81,25 @@ class Adoptions:
             folder.close()
         self._folders.clear()
         self._segments.clear()
+
+    def _take(self, path: Path) -> None:
+        folder = OwnerFolder.take(path, self._destination)
+        if folder is None:
+            self._note_foreign(path)
+            return
+        try:
+            segments = {segment: segment.stat() for segment in folder.segments()}
+        except OSError:
+            folder.close()
+            raise
+        if segments:
+            self._log.warning(
+                "audit_spool_adopted", owner=folder.owner_id, segments=len(segments), pid=folder.about.pid
+            )
+            self._folders[folder.owner_id] = folder
+            self._segments |= segments
+        else:
+            folder.close()
 
     def _note_foreign(self, path: Path) -> None:
         """Say that a folder holds records of another database, or does not say of which."""

@@ -44,7 +44,13 @@ class GroupCommit:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
             segments, self._segments = self._segments, set()
-            failure = await asyncio.to_thread(self._sync, *_open(segments))
+            try:
+                descriptors, folders = _open(segments)
+            except OSError as error:
+                # Without a descriptor to spare: who comes later may have one.
+                failure: OSError | None = error
+            else:
+                failure = await asyncio.to_thread(self._sync, descriptors, folders)
             if failure is not None:
                 self._log.error("audit_spool_sync_failed", error=failure.strerror, renders=len(waiting))
             else:
@@ -72,9 +78,17 @@ class GroupCommit:
 
 
 def _open(segments: set[Segment]) -> tuple[list[int], set[Path]]:
-    """Return what to sync; a segment that is closed by now has its records where they belong."""
-    found = {segment: segment.duplicate() for segment in segments}
-    return (
-        [descriptor for descriptor in found.values() if descriptor is not None],
-        {segment.path.parent for segment in segments if not segment.named},
-    )
+    """Return what to sync; a segment that is closed by now has its records where they belong.
+
+    Raises OSError, and then leaves nothing open.
+    """
+    descriptors: list[int] = []
+    try:
+        for segment in segments:
+            if (descriptor := segment.duplicate()) is not None:
+                descriptors.append(descriptor)  # noqa: PERF401 - when one fails, all before it must be known
+    except OSError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    return descriptors, {segment.path.parent for segment in segments if not segment.named}
