@@ -80,8 +80,8 @@ class Database:
         and a statement of PostgreSQL, or SQLite's wait for another process, `statement_timeout`.
         `statement_cache_size` bounds the prepared statements that a connection of PostgreSQL keeps; 0 suits a
         pooler that gives each transaction another server connection, such as PgBouncer. With `durable`, what
-        SQLite has committed survives a power cut, for one fsync each; PostgreSQL decides that itself. `jitter`
-        gives numbers from 0 to 1. Raises ValueError for a URL that names no supported engine.
+        SQLite has committed survives a power cut; PostgreSQL decides that itself. `jitter` gives numbers from
+        0 to 1. Raises ValueError for a URL that names no supported engine.
         """
         parsed = DatabaseUrl.parse(url)
         if parsed.kind is EngineKind.SQLITE:

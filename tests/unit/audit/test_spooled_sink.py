@@ -1,6 +1,7 @@
 """The spooled sink: what is in files first, what is read back from them, and what each mode promises."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,18 @@ async def test_what_memory_has_no_room_for_is_read_back(tmp_path: Path, bounds: 
         assert (40, 0, False) == (status.queued, status.dropped, status.full)
         assert status.queued_bytes <= 40_000
         assert (expected, 0) == (it.store.written, waiting(tmp_path))
+
+
+@pytest.mark.parametrize("bounds", [{}, {"max_records": 1}])
+async def test_a_batch_has_no_more_bytes_than_the_database_has_time_for(
+    tmp_path: Path, bounds: dict[str, int]
+) -> None:
+    """Large records go one by one, from the memory and from files; a batch too large would never end."""
+    made = records(4)
+    async with spooling(tmp_path, batch_bytes=1, **bounds) as it:
+        it.take(made)
+        assert await it.sink.flush(PATIENCE)
+    assert [[render_id] for render_id in ids(made)] == it.store.batches
 
 
 async def test_records_that_come_while_files_are_read_back_follow(tmp_path: Path) -> None:
@@ -409,6 +422,29 @@ async def test_with_fsync_a_folder_that_cant_be_synced_fails_the_render(
         assert recorded is not None
         with pytest.raises(UnavailableError):
             await recorded
+
+
+async def test_with_fsync_a_want_of_descriptors_fails_the_render_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes later is answered again."""
+
+    def fail(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    first, second = records(2)
+    async with spooling(tmp_path, durability=Durability.FSYNC) as it:
+        it.store.gate.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "dup", fail)
+            recorded = it.sink.record(first)
+            assert recorded is not None
+            with pytest.raises(UnavailableError):
+                await asyncio.wait_for(asyncio.shield(recorded), PATIENCE)
+        again = it.sink.record(second)
+        assert again is not None
+        await asyncio.wait_for(asyncio.shield(again), PATIENCE)
+        assert [] == it.store.written
 
 
 async def test_with_fsync_what_the_database_has_already_needs_no_disk(tmp_path: Path) -> None:

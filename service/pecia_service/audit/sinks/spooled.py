@@ -6,7 +6,8 @@ import asyncio
 import enum
 import errno
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pecia_service.audit.ports import RecordWriter, SinkStatus
 from pecia_service.audit.record import AuditRecord
@@ -38,7 +39,8 @@ class SpooledAuditSink(BackgroundSink):
     """Appends records to the segments of `spool` and writes them to a store; call `start` to begin.
 
     At most `max_records` that weigh at most `max_bytes` are in memory too; later ones are read back when it
-    is their turn. A batch has at most `batch_size` records and waits `linger` seconds for more. What the
+    is their turn. A batch has at most `batch_size` records with about `batch_bytes`, however much there is:
+    what the store has no time for at once it would never take. It waits `linger` seconds for more. What the
     store refuses for good is set aside. Each `housekeeping` seconds the folders of processes that have ended
     are looked for. What is not delivered at the end stays for the next process.
     """
@@ -54,6 +56,7 @@ class SpooledAuditSink(BackgroundSink):
         max_records: int = 10_000,
         max_bytes: int = 64 * 1024 * 1024,
         batch_size: int = 500,
+        batch_bytes: int = 8 * 1024 * 1024,
         linger: float = 0.02,
         first_pause: float = 0.1,
         longest_pause: float = 5.0,
@@ -79,13 +82,14 @@ class SpooledAuditSink(BackgroundSink):
         self._durability = durability
         self._commits = commits or GroupCommit()
         self._batch_size = batch_size
+        self._batch_bytes = batch_bytes
         # A render that waits for the database should not wait for others' company too.
         self._linger = 0.0 if durability is Durability.COMMIT else linger
         self._housekeeping = housekeeping
         # While `_spilling`, what comes is in the files only, and is read back once the memory is empty.
         self._memory = Window(max_records=max_records, max_bytes=max_bytes)
         self._spilling = False
-        self._drain = SegmentDrain(self._deliver, batch_size)
+        self._drain = SegmentDrain(self._deliver, batch_size=batch_size, batch_bytes=batch_bytes)
         self._answers = Answers()
         self._needed_bytes = 0
         self._refused = 0
@@ -210,7 +214,7 @@ class SpooledAuditSink(BackgroundSink):
                     self._lingering = True
                     await self._pause(self._linger)
                     self._lingering = False
-                await self._deliver(self._memory.first(self._batch_size))
+                await self._deliver(self._memory.first(self._batch_size, self._batch_bytes))
             elif self._spilling:
                 await self._deliver_spilled()
             if self._adoptions.owners:
@@ -225,7 +229,7 @@ class SpooledAuditSink(BackgroundSink):
 
     async def _deliver_own(self, segment: Segment) -> None:
         def settled(batch: Batch) -> None:
-            segment.settle(batch.end, batch.frames)
+            self._mark(segment, batch.end, batch.frames)
             self._count_settled(batch.frames)
 
         try:
@@ -237,6 +241,8 @@ class SpooledAuditSink(BackgroundSink):
             rest = segment.records
             self._spool.drop(segment)
             segment.close()
+            # The next process delivers what of it can be read; nobody here is told when.
+            self._answers.fail_all()
         self._count_settled(rest)
 
     async def _deliver_adopted(self) -> None:
@@ -246,7 +252,7 @@ class SpooledAuditSink(BackgroundSink):
             segment = Segment.open(path)
             try:
                 recovered = await self._drain.drain(
-                    folder, segment, None, lambda batch: segment.settle(batch.end, 0)
+                    folder, segment, None, lambda batch: self._mark(segment, batch.end, 0)
                 )
                 segment.remove()
             finally:
@@ -306,8 +312,17 @@ class SpooledAuditSink(BackgroundSink):
         self._count_settled(len(records))
 
     def _settle(self, segment: Segment, end: int, records: int) -> None:
-        try:
+        with self._noting():
             self._spool.settle(segment, end, records)
+
+    def _mark(self, segment: Segment, end: int, records: int) -> None:
+        with self._noting():
+            segment.settle(end, records)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             # They are delivered; what can't be noted down costs another delivery, which changes nothing.
             self._log.error("audit_spool_unwritable", error=error.strerror)

@@ -12,8 +12,6 @@ from pecia_service.audit.spool.folder import OwnerFolder
 from pecia_service.audit.spool.reading import Batch, SegmentReader
 from pecia_service.audit.spool.segment import Segment
 
-_READ_BYTES = 8 * 1024 * 1024
-
 
 class SegmentDrain:
     """Reads segments and hands their records to `deliver`, which returns when they are settled.
@@ -22,12 +20,19 @@ class SegmentDrain:
     microseconds, None between batches. `damaged` counts what was set aside.
     """
 
-    def __init__(self, deliver: Callable[[Sequence[AuditRecord]], Awaitable[None]], batch_size: int) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[Sequence[AuditRecord]], Awaitable[None]],
+        *,
+        batch_size: int,
+        batch_bytes: int,
+    ) -> None:
         self.active = False
         self.made_at: int | None = None
         self.damaged = 0
         self._deliver = deliver
         self._batch_size = batch_size
+        self._batch_bytes = batch_bytes
         self._log = structlog.get_logger(__name__)
 
     async def drain(
@@ -41,7 +46,7 @@ class SegmentDrain:
         delivered = 0
         self.active = True
         try:
-            while batch := await asyncio.to_thread(reader.next_batch, self._batch_size, _READ_BYTES):
+            while batch := await asyncio.to_thread(reader.next_batch, self._batch_size, self._batch_bytes):
                 self._note_damage(folder, segment, batch)
                 if batch.records:
                     self.made_at = batch.records[0].receipt.created_at

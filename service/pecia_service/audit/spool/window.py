@@ -57,9 +57,16 @@ class Window:
         entry = self._entries.get(render_id)
         return None if entry is None else entry.segment
 
-    def first(self, count: int) -> list[AuditRecord]:
-        """Return the first records, at most so many."""
-        return [entry.record for entry in islice(self._entries.values(), count)]
+    def first(self, count: int, max_bytes: int) -> list[AuditRecord]:
+        """Return the first records, at most so many that weigh at most so much; one at least."""
+        records: list[AuditRecord] = []
+        weight = 0
+        for entry in islice(self._entries.values(), count):
+            weight += entry.weight
+            if records and weight > max_bytes:
+                break
+            records.append(entry.record)
+        return records
 
     def take(self, records: Sequence[AuditRecord]) -> Mapping[Segment, tuple[int, int]]:
         """Forget the first records; return where they end in each of their segments, and their number."""
