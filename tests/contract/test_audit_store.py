@@ -2,8 +2,9 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,14 @@ async def count_rows(database: Database, *tables: str) -> list[int]:
     return [(await database.fetch(text(f"SELECT count(*) FROM {table}")))[0][0] for table in tables]
 
 
+def replace_file(database: Database, change: Callable[[bytes], bytes]) -> bytes:
+    """Change the file of a database that is closed, and return what it was."""
+    path = Path(database.url.location)
+    data = path.read_bytes()
+    path.write_bytes(change(data))
+    return data
+
+
 async def scanned(store: AuditStore, wanted: AuditFilter = ALL, **bounds: int) -> list[list[AuditRecord]]:
     """Return the pages of a scan."""
     extent = await store.extent(TENANT, wanted)
@@ -92,6 +101,41 @@ async def test_records_wait_for_a_table_that_was_taken_away(store: AuditStore, d
         ErrorReason.STORAGE_UNAVAILABLE,
         kept(record),
     )
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+async def test_records_wait_for_a_damaged_file_to_be_restored(store: AuditStore, database: Database) -> None:
+    """Another record would fare no better: none is at fault."""
+    await database.dispose()
+    whole = replace_file(database, lambda data: data[:4096] + b"\xff" * (len(data) - 4096))
+    with pytest.raises(UnavailableError):
+        await store.insert_many([record_render(0)])
+    await database.dispose()
+    replace_file(database, lambda _: whole)
+    await store.insert_many([record_render(0)])
+    assert kept(record_render(0)) == await store.get(TENANT, record_render(0).render_id)
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+@pytest.mark.parametrize("state", ["42501", "XX002"])
+async def test_records_wait_for_a_server_that_is_mended(
+    store: AuditStore, database: Database, state: str
+) -> None:
+    """A right that is missing and a broken index say nothing of the record."""
+
+    async def broken(connection: AsyncConnection) -> None:
+        body = f"BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END"
+        await connection.execute(
+            text(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+        )
+        await connection.execute(
+            text("CREATE TRIGGER fail BEFORE INSERT ON audit_records EXECUTE FUNCTION fail()")
+        )
+
+    await database.write(broken)
+    with pytest.raises(UnavailableError) as caught:
+        await store.insert_many([record_render(0)])
+    assert ErrorReason.STORAGE_UNAVAILABLE == caught.value.reason
 
 
 async def test_a_record_that_the_database_refuses_is_an_error_of_its_own(store: AuditStore) -> None:

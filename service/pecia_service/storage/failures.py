@@ -33,8 +33,17 @@ _SQLITE_UNAVAILABLE = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-# Syntax and access rules: what is meant is not there, or may not be used.
-_MISPLACED_CLASS = "42"
+# Syntax and access rules (what is meant is not there, or may not be used), and damage of the database itself.
+_MENDABLE_CLASSES = frozenset({"42", "XX", "F0"})
+_SQLITE_MENDABLE = frozenset(
+    {
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+    }
+)
 
 # Extended result codes have the primary one in their lowest byte: https://sqlite.org/rescode.html
 _SQLITE_PRIMARY = 0xFF
@@ -66,15 +75,15 @@ def is_disconnect(error: BaseException) -> bool:
 
 @contextmanager
 def waiting_for_operators() -> Iterator[None]:
-    """Raise UnavailableError (STORAGE_UNAVAILABLE) where a table, a column or a right is missing.
+    """Raise UnavailableError (STORAGE_UNAVAILABLE) where a table or a right is missing, or the store damaged.
 
-    For statements that others have run before: whoever took something away can bring it back, so that work
-    which waits for the database can wait for that too.
+    For statements that others have run before: whoever took something away can bring it back, or restore a
+    backup, so that work which waits for the database can wait for that too.
     """
     try:
         yield
     except DBAPIError as error:
-        if sqlstate(error)[:2] == _MISPLACED_CLASS or _sqlite_code(error) == sqlite3.SQLITE_ERROR:
+        if sqlstate(error)[:2] in _MENDABLE_CLASSES or _sqlite_code(error) in _SQLITE_MENDABLE:
             raise _unavailable() from error
         raise
 
