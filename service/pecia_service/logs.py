@@ -7,13 +7,29 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the call that is being answered, or empty; set by the edge for the task that handles the call."""
+
+class Identified(Protocol):
+    """A call that has an id."""
+
+    @property
+    def request_id(self) -> str:
+        """What it is known by."""
+        ...
+
+
+CURRENT_CALL: ContextVar[Identified | None] = ContextVar("current_call", default=None)
+"""The call that is being answered; set by the edge for the task that handles it."""
+
+
+def current_request_id() -> str:
+    """Return the id of the call that is being answered, or nothing outside of one."""
+    call = CURRENT_CALL.get()
+    return call.request_id if call is not None else ""
 
 
 def configure(
@@ -53,7 +69,7 @@ def configure(
 
 def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Put the id of the call into a line that is logged while it is being answered."""
-    if request_id := REQUEST_ID.get():
+    if request_id := current_request_id():
         event.setdefault("request_id", request_id)
     return event
 

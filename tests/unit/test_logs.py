@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -118,9 +119,9 @@ def test_the_request_id_is_on_each_line_of_a_call(form: str) -> None:
     logs.configure("info", form, out)
     log = structlog.get_logger()
     log.info("before")
-    token = logs.REQUEST_ID.set("an-id")
+    token = logs.CURRENT_CALL.set(SimpleNamespace(request_id="an-id"))
     log.info("during")
-    logs.REQUEST_ID.reset(token)
+    logs.CURRENT_CALL.reset(token)
     log.info("after")
     assert [False, True, False] == ["an-id" in line for line in out.getvalue().splitlines()]
 

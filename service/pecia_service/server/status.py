@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from pecia_service.errors import Error, ErrorReason, FieldViolation, InternalError, Kind
-from pecia_service.logs import REQUEST_ID
+from pecia_service.logs import current_request_id
 
 DOMAIN: Final = "pecia"
 MAX_VIOLATIONS: Final = 32
@@ -44,7 +44,7 @@ _ELLIPSIS: Final = "…"
 
 def internal_fault(method: str) -> InternalError:
     """Make the error that stands for a fault of the server: it tells nothing but where the log has it."""
-    request_id = REQUEST_ID.get()
+    request_id = current_request_id()
     return InternalError(
         ErrorReason.INTERNAL_FAULT,
         "the server failed; its log has the details",

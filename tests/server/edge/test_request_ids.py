@@ -9,7 +9,7 @@ from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.errors import ErrorReason, PreconditionError
 from pecia_service.ids import uuid7_time_ms
-from support.edge import Edge, KnownCallers, edge
+from support.edge import Edge, KnownCallers, captured, edge
 from support.statuses import read_failure
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -71,14 +71,31 @@ async def test_names_come_back(server: Edge, call: Any, error: Exception | None)
 
 
 @KINDS
-@ERRORS
-async def test_who_gives_no_request_id_gets_one(server: Edge, call: Any, error: Exception | None) -> None:
+@pytest.mark.parametrize(
+    "error", [PreconditionError(ErrorReason.PROMPT_TOO_LARGE, "less"), ValueError()], ids=type
+)
+async def test_who_fails_without_a_request_id_gets_one(server: Edge, call: Any, error: Exception) -> None:
     """A new UUIDv7 for each call, and no traceparent, which is the client's to make."""
     server.servicer.error = error
     answers = [await trailing(await call(server)) for _ in range(3)]
     ids = {answer["x-request-id"] for answer in answers}
     assert (3, {("x-request-id",)}) == (len(ids), {tuple(answer) for answer in answers})
     assert None not in {uuid7_time_ms(request_id) for request_id in ids}
+
+
+@KINDS
+async def test_who_succeeds_learns_the_id_of_what_was_logged(server: Edge, call: Any) -> None:
+    """The server's own id, which the line was written under."""
+    async with captured() as lines:
+        answer = await trailing(await call(server))
+    assert {"x-request-id": lines[0]["request_id"]} == answer
+
+
+async def test_an_id_is_made_only_for_those_of_whom_something_is_told() -> None:
+    """A busy server has better things to do."""
+    async with edge() as quiet:
+        quiet.servicer.says = False
+        assert {} == await trailing(await unary(quiet))
 
 
 @pytest.mark.parametrize("text", ["a", "A9._:/+=@-", "x" * 128])

@@ -136,6 +136,7 @@ class _Method:
             await stages.errors.abort(failure, call, context)
         else:
             stages.observation.finish(call, started, OK)
+            stages.request_ids.end(call, context)
             return response
 
     async def serve_stream(self, messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[object]:
@@ -155,11 +156,22 @@ class _Method:
             call.caller = await stages.authentication.identify(call, context)
             CALLER.set(call.caller)
         check_scope(call.caller, self._name, self._scope)
-        stages.in_flight.enter(call.caller)
+        caller = call.caller
+        stages.in_flight.enter(caller)
+        task = asyncio.current_task()
+        assert task is not None
+        # Not when there is an answer, but when it has left: until its client reads it, it stays in memory.
+        task.add_done_callback(lambda _: stages.in_flight.leave(caller))
+        if context.time_remaining() is not None:
+            return await self._answer(context)
+        self._deadline.begin(task)
         try:
-            return await self._deadline.run(self._answer, context)
+            return await self._answer(context)
+        except asyncio.CancelledError:
+            self._deadline.check(task)
+            raise
         finally:
-            stages.in_flight.leave(call.caller)
+            self._deadline.end(task)
 
     async def _answer(self, context: Context) -> object:
         raise NotImplementedError
@@ -169,7 +181,8 @@ class _Unary(_Method):
     """A method with one answer."""
 
     async def _answer(self, context: Context) -> object:
-        return await self._behaviour(await read_one(context, self._decode, self._name), context)
+        request = await read_one(context, self._decode, self._name)
+        return await self._behaviour(request, context)
 
 
 class _ServerStream(_Method):

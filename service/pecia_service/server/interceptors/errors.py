@@ -31,4 +31,4 @@ class ErrorMapper:
         """End the call with the error's status, and tell its details in trailing metadata."""
         status = to_status(error)
         details = (_DETAILS_KEY, status.SerializeToString())
-        await context.abort(STATUS_CODES[error.kind], status.message, (*call.trailing, details))
+        await context.abort(STATUS_CODES[error.kind], status.message, (*call.names, details))

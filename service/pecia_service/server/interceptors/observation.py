@@ -45,7 +45,7 @@ class Observation:
         observer: CallObserver,
         *,
         slow_seconds: float,
-        monotonic: Callable[[], float] = time.perf_counter,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._observer = observer
         self._slow_seconds = slow_seconds

@@ -16,7 +16,7 @@ Request = TypeVar("Request")
 Decode: TypeAlias = Callable[[bytes], Request]
 
 _RETRY_AFTER: Final = 0.1
-# How long a server that stops waits for the end of a stream whose client has sent everything.
+# How long to wait for what tells the end of a stream from the end of its client, or of the server.
 _LAST_SECONDS: Final = 0.1
 _TURNS: Final = 3
 
@@ -67,7 +67,9 @@ class Requests(Generic[Request]):
     async def __anext__(self) -> Request:
         raw = await self._reading.read(self._context, self._method)
         if not isinstance(raw, bytes):
-            await _let_cancellation_come()
+            # A client that has left is to be cancelled before its stream looks as if it had ended in order.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             raise StopAsyncIteration
         return decoded(raw, self._decode, self._method)
 
@@ -76,18 +78,10 @@ async def read_one(context: Context, decode: Decode[Request], method: str) -> Re
     """Return the one message of a call; raises InvalidInputError (REQUEST_MALFORMED) if there is none."""
     raw = await context.read()
     if not isinstance(raw, bytes):
-        await _let_cancellation_come()
+        # To gRPC a client that has left has ended its stream, too; that it is gone comes right behind.
+        await asyncio.sleep(_LAST_SECONDS)
         raise no_message(method)
     return decoded(raw, decode, method)
-
-
-async def _let_cancellation_come() -> None:
-    """Give the event loop the turns that it needs to cancel the call of a client that has left.
-
-    To gRPC such a client has ended its stream; that it is gone comes right behind.
-    """
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
 
 
 async def _read_end(context: Context, method: str) -> object:
