@@ -157,7 +157,7 @@ async def test_a_sick_network_leaves_nothing_behind(
     sickness: str, migrated_database_url: str, figures: Figures
 ) -> None:
     """Each call ends by its deadline; then calls succeed, and no connection, task or record is lost."""
-    rounds, waves = size(1, 5), size(1, 3)
+    rounds, waves = size(1, 4), size(1, 3)
     seconds, failed, longest, ids = 0.0, 0, 0.0, set[str]()
     async with (
         proxied(migrated_database_url) as (proxy, url),

@@ -22,7 +22,7 @@ async def test_two_processes_behave_like_one(
     migrated_database_url: str, engine_name: str, tmp_path: Path, figures: Figures
 ) -> None:
     """No update is lost, no version changes or is missed, labels are linearizable, records prove prompts."""
-    calls, turns = size(60, 1_000), size(5, 50)
+    calls, turns = size(60, 500), size(5, 50)
     counted = 2 * COUNTING_CLIENTS * turns
     history, random = History(), Random(seed())
     async with AsyncExitStack() as stack:
