@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pecia_service.audit.sinks.spooled import Durability
 from pecia_service.audit.spool import format as fmt
 from pecia_service.audit.spool.folder import OwnerFolder
 from pecia_service.audit.spool.segment import Segment
@@ -110,6 +111,23 @@ async def test_an_adopter_that_ends_early_leaves_the_rest(tmp_path: Path) -> Non
     await it.sink.aclose(0)
     assert (True, False) == (status.spooled_bytes > 0, it.sink.holds(made[0].render_id))
     assert ids(made) == (await recover(tmp_path)).store.written
+
+
+async def test_renders_do_not_wait_for_what_another_process_left(tmp_path: Path) -> None:
+    """A batch of theirs comes after each of its."""
+    *old, fresh = records(4)
+    left_behind(tmp_path, segment_of(*old))
+    it = SpoolBench(tmp_path, batch_size=1, durability=Durability.COMMIT)
+    it.store.gate.clear()
+    it.sink.start()
+    await it.store.entered.wait()
+    recorded = it.sink.record(fresh)
+    it.store.gate.set()
+    assert recorded is not None
+    await recorded
+    assert await it.sink.flush(PATIENCE)
+    await it.sink.aclose(PATIENCE)
+    assert [old[0].render_id, fresh.render_id, *ids(old[1:])] == it.store.written
 
 
 async def test_a_folder_that_cant_be_looked_into_hides_no_other(tmp_path: Path) -> None:

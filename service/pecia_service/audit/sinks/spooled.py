@@ -214,11 +214,16 @@ class SpooledAuditSink(BackgroundSink):
                     self._lingering = True
                     await self._pause(self._linger)
                     self._lingering = False
-                await self._deliver(self._memory.first(self._batch_size, self._batch_bytes))
+                await self._deliver_fresh()
             elif self._spilling:
                 await self._deliver_spilled()
             if self._adoptions.owners:
                 await self._deliver_adopted()
+
+    async def _deliver_fresh(self) -> None:
+        """Deliver a batch from memory, if something is there: renders may wait for it."""
+        if self._memory:
+            await self._deliver(self._memory.first(self._batch_size, self._batch_bytes))
 
     async def _deliver_spilled(self) -> None:
         """Deliver the oldest segment of this process's own whose records are not in memory."""
@@ -252,7 +257,11 @@ class SpooledAuditSink(BackgroundSink):
             segment = Segment.open(path)
             try:
                 recovered = await self._drain.drain(
-                    folder, segment, None, lambda batch: self._mark(segment, batch.end, 0)
+                    folder,
+                    segment,
+                    None,
+                    lambda batch: self._mark(segment, batch.end, 0),
+                    self._deliver_fresh,
                 )
                 segment.remove()
             finally:

@@ -36,11 +36,17 @@ class SegmentDrain:
         self._log = structlog.get_logger(__name__)
 
     async def drain(
-        self, folder: OwnerFolder, segment: Segment, start: int | None, settled: Callable[[Batch], None]
+        self,
+        folder: OwnerFolder,
+        segment: Segment,
+        start: int | None,
+        settled: Callable[[Batch], None],
+        between: Callable[[], Awaitable[None]] | None = None,
     ) -> int:
         """Deliver what a file has from an offset, None for where it says itself; return the records' number.
 
-        `settled` is told after each batch. Raises OSError, NewerSegmentError.
+        `settled` is told after each batch, and `between` is what others get to do then. Raises OSError,
+        NewerSegmentError.
         """
         reader = await asyncio.to_thread(SegmentReader.load, folder, segment, start)
         delivered = 0
@@ -54,6 +60,11 @@ class SegmentDrain:
                     self.made_at = None
                     delivered += len(batch.records)
                 settled(batch)
+                if between is not None:
+                    # What is delivered meanwhile does not come from this file.
+                    self.active = False
+                    await between()
+                    self.active = True
         finally:
             self.active = False
             self.made_at = None
