@@ -19,6 +19,7 @@ from pecia_service.ids import uuid7
 from pecia_service.rendering.generator import PromptGenerator
 from pecia_service.storage.tables import templates
 from sqlalchemy import update
+from support import refusals
 from support.checkout import ROOT
 from support.outage import private_postgres
 from support.server import LiveServer, live_server, served
@@ -298,6 +299,18 @@ TABLE = {
     ),
     "TEMPLATE_ERASED": Provocation(render_erased, {"template_id": "companion-task", "semver": "1.0.0"}),
     "AUDIT_FULL": Provocation(fill_the_audit, {"setting": "PECIA_AUDIT_FULL"}),
+    "CREDENTIALS_MISSING": Provocation(refusals.show_nothing, {"method": RENDER}),
+    "CREDENTIALS_INVALID": Provocation(refusals.show_another, {"kind": "key"}),
+    "CREDENTIALS_EXPIRED": Provocation(refusals.show_an_expired_key, {"kind": "key", "key_id": ANY}),
+    "CREDENTIALS_REVOKED": Provocation(refusals.show_a_revoked_key, {"kind": "key", "key_id": ANY}),
+    "SCOPE_MISSING": Provocation(refusals.lack_the_scope, {"method": RENDER, "scope": "render"}),
+    "TOO_MANY_REQUESTS": Provocation(
+        refusals.call_too_often, {"limit": "1", "setting": "PECIA_MAX_IN_FLIGHT_PER_CALLER"}
+    ),
+    "DEADLINE_PASSED": Provocation(
+        refusals.take_too_long, {"seconds": "0.1", "setting": "PECIA_DEFAULT_DEADLINE"}
+    ),
+    "SERVER_STOPPING": Provocation(refusals.outstay, {"method": "/pecia.v1.PromptService/RenderStream"}),
     "STORAGE_UNAVAILABLE": Provocation(stop_the_database, {}),
     "AUDIT_RECORD_PENDING": Provocation(
         lambda server: get_record(server, uuid7(time.time_ns() // 1_000_000, 1)), {"render_id": ANY}
