@@ -85,7 +85,10 @@ async def test_the_client_s_own_deadline_counts(server: Edge, call: Any) -> None
         caught.value.code(),
         "grpc-status-details-bin" in dict(caught.value.trailing_metadata() or ()),
     )
-    assert ("CANCELLED", 0) == (server.observer.ended[0][1], server.servicer.gate.waiting)
+    # To a server that waits for the next message, gRPC may show the end of the stream first.
+    ends = {"CANCELLED", "OK"} if call is idle else {"CANCELLED"}
+    assert server.observer.ended[0][1] in ends
+    assert 0 == server.servicer.gate.waiting
 
 
 @pytest.mark.parametrize("call", [render, verify, stream])

@@ -19,6 +19,8 @@ from support.statuses import Failure, failure_of, read_failure
 from support.wire import payload, version_ref
 
 REQUEST = pb.RenderRequest()
+# More than waits on the line for a client that reads nothing.
+ANSWER_BYTES = 3 * 1024 * 1024
 
 
 def of_process(limit: int) -> tuple[grpc.StatusCode, str, dict[str, str], float | None]:
@@ -90,6 +92,21 @@ async def test_a_caller_has_a_limit_of_its_own() -> None:
         await server.servicer.gate.holds(4)
         server.servicer.gate.open()
         await asyncio.gather(*calls)
+
+
+async def test_an_answer_counts_until_it_has_left() -> None:
+    """Who reads nothing leaves its answer in the server's memory, and has no room for another call."""
+    # Without measuring the line, gRPC takes no more ahead of a reader than HTTP/2 begins with.
+    window = [("grpc.http2.bdp_probe", 0)]
+    async with edge(max_in_flight="1") as server, aio.insecure_channel(server.target, window) as channel:
+        call: Any = channel.stream_stream("/pecia.v1.PromptService/Render")()
+        await call.write(pb.RenderRequest(model_type="x" * ANSWER_BYTES).SerializeToString())
+        await call.done_writing()
+        await server.observer.has_ended(1)
+        assert of_process(1) == told(await failure_of(server.prompts.Render(REQUEST)))
+        await call.read()
+        await call.code()
+        assert pb.RenderResponse() == await server.prompts.Render(REQUEST)
 
 
 async def test_who_is_not_let_in_takes_no_room() -> None:
