@@ -27,7 +27,9 @@ def default_root(url: str) -> Path:
     """Return where the spool is unless told otherwise: beside SQLite's file, or in the working directory."""
     parsed = DatabaseUrl.parse(url)
     if parsed.kind is EngineKind.SQLITE:
-        return Path(f"{parsed.location}-spool")
+        # A link to the file is another name of one database, which has one spool.
+        file = os.path.realpath(parsed.location) if os.path.islink(parsed.location) else parsed.location
+        return Path(f"{file}-spool")
     return Path("pecia-spool")
 
 

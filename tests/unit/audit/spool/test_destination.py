@@ -57,3 +57,10 @@ def test_the_spool_is_beside_the_file_or_in_the_working_directory() -> None:
     """Where it is unless a setting says otherwise."""
     assert Path("data/x.db-spool") == default_root("sqlite:///data/x.db")
     assert Path("pecia-spool") == default_root(PLACE)
+
+
+def test_a_link_to_a_database_has_the_spool_of_its_file(tmp_path: Path) -> None:
+    """What one process left under one name is found under the other."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
+    roots = [default_root(f"sqlite:///{tmp_path}/{name}.db") for name in ("link", "real")]
+    assert [tmp_path / "real.db-spool"] * 2 == roots
