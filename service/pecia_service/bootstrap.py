@@ -54,6 +54,7 @@ from pecia_service.storage.outages import OutageLog
 from pecia_service.storage.schema import prepare
 
 _TENANTS_AT_HAND = 1024
+_LOOKUPS_PER_CONNECTION = 8
 _SURVIVES_POWER_CUTS = frozenset({"fsync", "commit"})
 
 
@@ -185,6 +186,8 @@ def _authenticator(settings: Settings, database: Database) -> Authenticator:
         monotonic=time.monotonic,
         seconds=settings.credential_seconds,
         outage_seconds=settings.credential_outage_seconds,
+        # Strangers with invented keys must leave connections to those who are known.
+        max_lookups=_LOOKUPS_PER_CONNECTION * settings.database_pool_size,
     )
     return Authenticator(CredentialStore(database), memory, clock=system_clock)
 

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 from grpc import aio
 
-from pecia_service.access.model import ANONYMOUS, Caller
+from pecia_service.access.model import Caller
 
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
-CALLER: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
-"""Set by the edge for the task that handles a call; tasks that it starts inherit it."""
+CALLER: ContextVar[Caller] = ContextVar("caller")
+"""Set by the edge for the task that handles a call; tasks that it starts inherit it. There is no default."""
 
 
 def current_caller(_context: Context) -> Caller:

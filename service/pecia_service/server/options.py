@@ -13,6 +13,8 @@ def server_options(settings: Settings, *, share_port: bool) -> list[tuple[str, i
     options = [
         ("grpc.max_receive_message_length", settings.max_request_bytes),
         ("grpc.max_send_message_length", settings.max_response_bytes),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(settings.handshake_seconds)),
         ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
         # A port that is taken is an error, not a silent share.
         ("grpc.so_reuseport", int(share_port)),

@@ -37,6 +37,9 @@ class Settings:
     stream_in_flight: int
     max_in_flight: int
     max_in_flight_per_caller: int
+    max_answer_bytes: int
+    max_connections: int
+    handshake_seconds: float
     max_streams_per_connection: int
     default_deadline: float
     default_stream_deadline: float

@@ -151,6 +151,25 @@ SETTINGS: Final = (
         whole(1, 1_000_000),
     ),
     Setting(
+        "max_answer_bytes",
+        str(512 * MEBIBYTE),
+        "Bytes of answers above 64 KiB that clients have not read yet, at most in a process; more are "
+        "RESOURCE_EXHAUSTED.",
+        whole(MEBIBYTE, 1024 * 1024 * MEBIBYTE),
+    ),
+    Setting(
+        "max_connections",
+        "1000",
+        "Connections that a process keeps open at once; more are closed at once.",
+        whole(1, 1_000_000),
+    ),
+    Setting(
+        "handshake_seconds",
+        "10",
+        "Seconds in which a new connection must have begun to speak HTTP/2, and TLS.",
+        seconds(0.1, 300),
+    ),
+    Setting(
         "max_streams_per_connection",
         "1000",
         "Calls that one HTTP/2 connection may have open at once; a client waits with more.",

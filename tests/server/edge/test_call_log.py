@@ -64,6 +64,15 @@ async def test_a_failed_call_has_one_line(log: list[EventDict]) -> None:
     assert SECRET not in str(log)
 
 
+async def test_a_stranger_is_logged_as_nobody(log: list[EventDict]) -> None:
+    """Nothing in the line makes a call that was not let in look like some tenant's."""
+    async with edge(KnownCallers()) as server:
+        await failure_of(server.prompts.Render(REQUEST, metadata=bearer("carl")))
+    (line,) = calls(log)
+    assert "CREDENTIALS_INVALID" == line["reason"]
+    assert not {"tenant", "principal"} & line.keys()
+
+
 async def test_a_slow_call_has_one_line(log: list[EventDict]) -> None:
     """It was answered, but somebody had to wait."""
     async with edge(slow_request_seconds="0") as server:

@@ -119,6 +119,32 @@ async def test_the_server_asks_whether_a_silent_client_is_there() -> None:
     assert PING in kinds
 
 
+async def test_a_process_keeps_so_many_connections() -> None:
+    """One more is closed at once, and those that were there go on."""
+    async with edge(max_connections="2") as server:
+        await server.prompts.Render(pb.RenderRequest())
+        first = await connect(server.target)
+        assert SETTINGS == await anext(kind async for kind, _ in frames(first[0]))
+        third = await connect(server.target)
+        async with asyncio.timeout(SECONDS):
+            assert [] == [kind async for kind, _ in frames(third[0])]
+        assert pb.RenderResponse() == await server.prompts.Render(pb.RenderRequest())
+        for _, writer in (first, third):
+            writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed() -> None:
+    """Who only takes a place loses it."""
+    async with edge(handshake_seconds="0.2") as server:
+        host, _, port = server.target.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(SECONDS):
+            while await reader.read(1024):
+                pass
+        writer.close()
+        assert pb.RenderResponse() == await server.prompts.Render(pb.RenderRequest())
+
+
 async def test_a_connection_has_so_many_calls_at_once() -> None:
     """A client waits with more; another connection is another matter."""
     async with edge(max_streams_per_connection="2") as server:

@@ -109,6 +109,36 @@ async def test_an_answer_counts_until_it_has_left() -> None:
         assert pb.RenderResponse() == await server.prompts.Render(REQUEST)
 
 
+async def test_large_answers_that_nobody_reads_are_bounded_together() -> None:
+    """While one waits for its client, another has no room; small ones need none, and it comes back."""
+    window = [("grpc.http2.bdp_probe", 0)]
+    limit = 4 * 1024 * 1024
+    large = pb.RenderRequest(model_type="x" * ANSWER_BYTES)
+    async with (
+        edge(max_answer_bytes=str(limit)) as server,
+        aio.insecure_channel(server.target, window) as channel,
+    ):
+        call: Any = channel.stream_stream("/pecia.v1.PromptService/Render")()
+        await call.write(large.SerializeToString())
+        await call.done_writing()
+        await server.observer.has_ended(1)
+        failure = await failure_of(server.prompts.Render(large))
+        small = await server.prompts.Render(REQUEST)
+        await call.read()
+        await call.code()
+        answered = await server.prompts.Render(large)
+    metadata = {"limit": str(limit), "setting": "PECIA_MAX_ANSWER_BYTES"}
+    assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS", metadata, 1.0) == told(failure)
+    assert (pb.RenderResponse(), ANSWER_BYTES) == (small, len(answered.prompt))
+
+
+async def test_one_answer_alone_may_be_larger_than_the_bound_of_all() -> None:
+    """Else what max_response_bytes allows could never be answered."""
+    async with edge(max_answer_bytes=str(1024 * 1024)) as server:
+        answer = await server.prompts.Render(pb.RenderRequest(model_type="x" * ANSWER_BYTES))
+        assert ANSWER_BYTES == len(answer.prompt)
+
+
 async def test_who_is_not_let_in_takes_no_room() -> None:
     """A stranger can't keep others out."""
     async with edge(KnownCallers(), max_in_flight="1") as server:

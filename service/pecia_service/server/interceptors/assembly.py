@@ -8,7 +8,7 @@ from pecia_service.server.interceptors.calls import RequestIds
 from pecia_service.server.interceptors.deadlines import DefaultDeadline
 from pecia_service.server.interceptors.edge import EdgeInterceptor, Stages
 from pecia_service.server.interceptors.errors import ErrorMapper
-from pecia_service.server.interceptors.limits import InFlight
+from pecia_service.server.interceptors.limits import AnswerBytes, InFlight
 from pecia_service.server.interceptors.observation import CallObserver, NullObserver, Observation
 from pecia_service.server.interceptors.requests import Reading
 from pecia_service.settings import Settings
@@ -29,6 +29,7 @@ def edge_interceptor(
             Observation(observer or NullObserver(), slow_seconds=settings.slow_request_seconds),
             Authentication(authenticator) if settings.authenticated and authenticator else None,
             InFlight(most=settings.max_in_flight, most_of_caller=settings.max_in_flight_per_caller),
+            AnswerBytes(settings.max_answer_bytes),
             DefaultDeadline(settings.default_deadline, "PECIA_DEFAULT_DEADLINE"),
             DefaultDeadline(settings.default_stream_deadline, "PECIA_DEFAULT_STREAM_DEADLINE"),
             Reading(),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pecia_service.access.model import ANONYMOUS, Caller
+from pecia_service.access.model import Caller
 from pecia_service.logs import CURRENT_CALL
 from pecia_service.server.context import Context
 
@@ -33,7 +33,7 @@ class Call:
         self.method = method
         self.traceparent = ""
         self.authorization: tuple[str | bytes, ...] = ()
-        self.caller: Caller = ANONYMOUS
+        self.caller: Caller | None = None
         self.has_new_id = False
         self._request_id = ""
         self._new_id = new_id

@@ -11,12 +11,13 @@ from typing import Any, Final, TypeAlias, cast
 import grpc
 from grpc import aio
 
+from pecia_service.access.model import ANONYMOUS
 from pecia_service.server.context import CALLER, Context
 from pecia_service.server.interceptors.authentication import Authentication
 from pecia_service.server.interceptors.calls import Call, RequestIds
 from pecia_service.server.interceptors.deadlines import DefaultDeadline
 from pecia_service.server.interceptors.errors import ErrorMapper
-from pecia_service.server.interceptors.limits import InFlight
+from pecia_service.server.interceptors.limits import SMALL_ANSWER_BYTES, AnswerBytes, InFlight
 from pecia_service.server.interceptors.observation import CANCELLED, OK, Observation
 from pecia_service.server.interceptors.open_calls import OpenCalls
 from pecia_service.server.interceptors.requests import Reading, Requests, read_one
@@ -38,6 +39,7 @@ class Stages:
     observation: Observation
     authentication: Authentication | None
     in_flight: InFlight
+    answers: AnswerBytes
     deadline: DefaultDeadline
     stream_deadline: DefaultDeadline
     reading: Reading
@@ -87,8 +89,8 @@ def _wrap(stages: Stages, handler: Handler, method: str) -> Handler:
     inner = cast("Any", handler)
     decode, encode = inner.request_deserializer, inner.response_serializer
     if inner.unary_unary is not None:
-        unary = _Unary(stages, method, stages.deadline, inner.unary_unary, decode)
-        return grpc.stream_unary_rpc_method_handler(cast("Any", unary.serve), None, encode)
+        unary = _Unary(stages, method, stages.deadline, inner.unary_unary, decode, encode=encode)
+        return grpc.stream_unary_rpc_method_handler(cast("Any", unary.serve), None, None)
     if inner.unary_stream is not None:
         stream: _Method = _ServerStream(stages, method, stages.stream_deadline, inner.unary_stream, decode)
     else:
@@ -152,11 +154,13 @@ class _Method:
 
     async def _admit(self, call: Call, context: Context) -> object:
         stages = self._stages
-        if stages.authentication is not None:
-            call.caller = await stages.authentication.identify(call, context)
-            CALLER.set(call.caller)
-        check_scope(call.caller, self._name, self._scope)
-        caller = call.caller
+        if stages.authentication is None:
+            caller = ANONYMOUS
+        else:
+            caller = await stages.authentication.identify(call, context)
+        call.caller = caller
+        CALLER.set(caller)
+        check_scope(caller, self._name, self._scope)
         stages.in_flight.enter(caller)
         task = asyncio.current_task()
         assert task is not None
@@ -178,11 +182,29 @@ class _Method:
 
 
 class _Unary(_Method):
-    """A method with one answer."""
+    """A method with one answer, which is encoded here: what waits for its client is held once, as bytes."""
 
-    async def _answer(self, context: Context) -> object:
+    def __init__(
+        self,
+        stages: Stages,
+        method: str,
+        deadline: DefaultDeadline,
+        behaviour: Callable[[Any, Context], Any],
+        decode: Callable[[bytes], Any],
+        *,
+        encode: Callable[[Any], bytes],
+    ) -> None:
+        super().__init__(stages, method, deadline, behaviour, decode)
+        self._encode = encode
+
+    async def _answer(self, context: Context) -> bytes:
         request = await read_one(context, self._decode, self._name)
-        return await self._behaviour(request, context)
+        answer = self._encode(await self._behaviour(request, context))
+        if len(answer) > SMALL_ANSWER_BYTES:
+            task = asyncio.current_task()
+            assert task is not None
+            self._stages.answers.hold(len(answer), task)
+        return answer
 
 
 class _ServerStream(_Method):

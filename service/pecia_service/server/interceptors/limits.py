@@ -1,11 +1,15 @@
-"""The fifth stage: how many calls may be in flight at once, of all callers and of each."""
+"""The fifth stage: how many calls may be in flight at once, of all and of each caller, and how heavy."""
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from typing import Any, Final
 
 from pecia_service.access.model import Caller
 from pecia_service.errors import ErrorReason, ResourceExhaustedError
+
+SMALL_ANSWER_BYTES: Final = 64 * 1024
+"""Answers up to this size are bounded well enough by the number of calls."""
 
 _RETRY_AFTER: Final = 1.0
 
@@ -45,6 +49,33 @@ class InFlight:
         else:
             # Callers who are gone take no memory.
             del self._of_caller[key]
+
+
+class AnswerBytes:
+    """Bounds the bytes of large answers that wait to be read by their clients."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    def hold(self, size: int, task: asyncio.Task[Any]) -> None:
+        """Count an answer until the task of its call ends, which is when its client has it.
+
+        Raises ResourceExhaustedError (TOO_MANY_REQUESTS) when others leave no room; alone, each has room.
+        """
+        if self._held and self._held + size > self._most:
+            raise ResourceExhaustedError(
+                ErrorReason.TOO_MANY_REQUESTS,
+                f"answers that their clients have not read take {self._held} bytes, and {self._most} are "
+                "allowed; read faster, ask for less at once, or try again",
+                metadata={"limit": str(self._most), "setting": "PECIA_MAX_ANSWER_BYTES"},
+                retry_after=_RETRY_AFTER,
+            )
+        self._held += size
+        task.add_done_callback(lambda _: self._let_go(size))
+
+    def _let_go(self, size: int) -> None:
+        self._held -= size
 
 
 def _too_many(whose: str, limit: int, setting: str) -> ResourceExhaustedError:

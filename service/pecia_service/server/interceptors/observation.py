@@ -67,6 +67,8 @@ class Observation:
     def _write(self, call: Call, code: str, error: Error | None, seconds: float) -> None:
         reason = {} if error is None else {"reason": error.reason.name}
         trace = {"trace_id": call.trace_id} if call.trace_id else {}
+        # Whom nobody knows is not shown as somebody.
+        caller = {"tenant": call.caller.tenant_id, "principal": call.caller.principal} if call.caller else {}
         self._log.info(
             "call",
             method=call.method,
@@ -75,6 +77,5 @@ class Observation:
             seconds=round(seconds, 6),
             request_id=call.request_id,
             **trace,
-            tenant=call.caller.tenant_id,
-            principal=call.caller.principal,
+            **caller,
         )
