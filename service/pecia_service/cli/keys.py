@@ -83,6 +83,9 @@ def create(
     The caller sends it as "authorization: Bearer KEY"; the command line reads it from PECIA_API_KEY. With
     --certificate-name a certificate's name is registered instead, and there is nothing to keep secret.
 
+    docs/access.md says which scope allows what; hosting and checkpoint are reserved, and allow nothing in
+    this version.
+
     \b
     Examples:
       pecia keys create --scope render --scope read --expires-in 90d --description "web" > web.key
