@@ -59,10 +59,8 @@ class Notebook:
 
     def secret(self, kind: str, text: str) -> None:
         """Note samples of what must not be said."""
-        if len(text) < LEAST:
-            return
         middle = len(text) // 2
-        for sample in {text[:SAMPLE], text[middle : middle + SAMPLE]}:
+        for sample in {text[:SAMPLE].strip(), text[middle : middle + SAMPLE].strip()}:
             # A sample of blanks or of one character again and again says nothing.
             if len(sample) >= LEAST and len(set(sample)) > LEAST // 2:
                 self._write(f"secret:{kind}", sample)
