@@ -60,10 +60,11 @@ async def test_a_key_from_the_command_line_opens_a_server(migrated_database_url:
     assert reasons == ["[SCOPE_MISSING]", "[CREDENTIALS_MISSING]", "[CREDENTIALS_REVOKED]"]
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
     ("certificate", "problem"),
     [
-        ("none.pem", "PECIA_TLS_CERTIFICATE can't be read: No such file or directory"),
+        ("none.pem", "PECIA_TLS_CERTIFICATE can't be read: {at}/none.pem: No such file or directory"),
         (
             "server-key.pem",
             "PECIA_TLS_CERTIFICATE and PECIA_TLS_KEY must be a certificate and its own key in PEM, "
@@ -72,22 +73,26 @@ async def test_a_key_from_the_command_line_opens_a_server(migrated_database_url:
     ],
 )
 async def test_certificates_that_can_not_be_used_stop_the_start(
-    tmp_path: Path, certificate: str, problem: str
+    tmp_path: Path, certificate: str, problem: str, workers: str
 ) -> None:
-    """Exit code 4, and one line."""
+    """Exit code 2, and one line, however many workers there are: it is a setting that is wrong."""
     AUTHORITY.server().write(tmp_path)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "pecia_service.cli.main",
         *("serve", "--listen", "127.0.0.1:0", "--database-url", f"sqlite:///{tmp_path / 'pecia.db'}"),
+        *("--workers", workers),
         *("--tls-certificate", tmp_path / certificate, "--tls-key", tmp_path / "server-key.pem"),
         env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     _, errors = await process.communicate()
-    assert [process.returncode, errors.decode().splitlines()] == [4, [f"error: {problem}"]]
+    assert [process.returncode, errors.decode().splitlines()] == [
+        2,
+        [f"error: {problem.format(at=tmp_path)}"],
+    ]
 
 
 async def test_who_is_known_outlives_a_database_that_stops() -> None:

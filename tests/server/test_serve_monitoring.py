@@ -162,7 +162,7 @@ async def test_a_server_that_is_told_to_stop_is_not_ready_while_it_finishes(
 
 
 async def test_tracing_without_its_extra_is_one_clear_line(tmp_path: Path) -> None:
-    """Which says what to install."""
+    """Exit code 2, and what to install: the setting can't be used here."""
     shadow = tmp_path / "opentelemetry"
     shadow.mkdir()
     (shadow / "__init__.py").write_text("raise ImportError('not installed')\n")
@@ -171,7 +171,7 @@ async def test_tracing_without_its_extra_is_one_clear_line(tmp_path: Path) -> No
     assert [
         "error: PECIA_TRACING needs OpenTelemetry: pip install 'pecia[otel]', or leave tracing off"
     ] == lines
-    assert 4 == code
+    assert 2 == code
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):

@@ -12,7 +12,7 @@ import click
 from pecia_service.cli.database import database_errors
 from pecia_service.cli.failures import InputError, RefusedError
 from pecia_service.server.loop import loop_factory
-from pecia_service.server.starting import StartError
+from pecia_service.server.starting import StartError, UnusableSettingError
 from pecia_service.server.workers.command import supervisor_command, with_settings
 from pecia_service.server.workers.link import Report, SupervisorLink
 from pecia_service.settings import SETTINGS, Settings, SettingsError
@@ -66,10 +66,10 @@ def serve(worker: SupervisorLink | None, **flags: str | None) -> None:
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(_run(settings, worker))
+        except (SettingsError, UnusableSettingError) as error:
+            raise InputError(str(error)) from None
         except StartError as error:
             raise RefusedError(str(error)) from None
-        except SettingsError as error:
-            raise InputError(str(error)) from None
 
 
 def _become_supervisor(flags: Mapping[str, str]) -> NoReturn:

@@ -10,11 +10,11 @@ from pathlib import Path
 import grpc
 import structlog
 
-from pecia_service.server.starting import StartError
+from pecia_service.server.starting import UnusableSettingError
 from pecia_service.settings import Settings
 
 
-class TlsError(StartError):
+class TlsError(UnusableSettingError):
     """The files of a certificate can't be used; the message is one line that says which, and why."""
 
 
@@ -64,7 +64,7 @@ class CertificateFiles:
         try:
             self._stamp: object = self._files.stamp()
         except OSError as error:
-            raise TlsError(f"{self._setting(error.filename)} can't be read: {error.strerror}") from None
+            raise self._unreadable(error.filename, error) from None
         self.chain = self._read()
 
     @property
@@ -124,16 +124,16 @@ class CertificateFiles:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise TlsError(f"{self._setting(path)} can't be read: {error.strerror}") from None
+            raise self._unreadable(path, error) from None
 
-    def _setting(self, path: object) -> str:
-        """Name the setting instead of the file."""
+    def _unreadable(self, path: object, error: OSError) -> TlsError:
+        """Name the setting and the file, for whoever starts the server and reads its log."""
         names = {
             str(self._files.certificate): "PECIA_TLS_CERTIFICATE",
             str(self._files.key): "PECIA_TLS_KEY",
             str(self._files.client_ca): "PECIA_TLS_CLIENT_CA",
         }
-        return names[str(path)]
+        return TlsError(f"{names[str(path)]} can't be read: {path}: {error.strerror}")
 
 
 def _openssl_reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ import grpc
 import structlog
 from grpc import aio
 
-from pecia_service.server.starting import StartError
+from pecia_service.server.starting import UnusableSettingError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -37,7 +37,7 @@ _FAULTS: Final = frozenset(
 """Statuses that are a server's failure, by OpenTelemetry's conventions for gRPC; others are its client's."""
 
 
-class TracingError(StartError):
+class TracingError(UnusableSettingError):
     """The server can't trace calls; the message says what to do."""
 
 
