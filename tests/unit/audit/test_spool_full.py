@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from pecia_service.audit.sinks.database import DatabaseAuditSink
 from pecia_service.errors import ErrorReason, ResourceExhaustedError
+from pecia_service.logs import CURRENT_CALL
+from pecia_service.server.interceptors.calls import Call
 from structlog.testing import capture_logs
 from support.audit_sinks import ScriptedStore
+from support.edge import captured
 from support.spools import PATIENCE, SpoolBench, ids, records, run_python, spooling
 
 # Takes records until none is taken any more where files have a largest size, then all that fits again.
@@ -95,6 +98,40 @@ async def test_a_full_spool_refuses_where_that_is_the_policy(tmp_path: Path) -> 
     assert (ErrorReason.AUDIT_FULL, 1.0) == (caught.value.reason, caught.value.retry_after)
     assert {"setting": "PECIA_AUDIT_FULL"} == caught.value.metadata
     assert (0, True, expected) == (during.dropped, during.full, it.store.written)
+
+
+async def test_what_is_refused_is_not_logged_as_dropped(tmp_path: Path) -> None:
+    """Nobody should look for records of renders that nobody got."""
+    disk = NarrowDisk()
+    with capture_logs() as logs:
+        async with spooling(tmp_path, write=disk.write, refuse=True) as it:
+            for start in (0, 1):
+                disk.full = True
+                with pytest.raises(ResourceExhaustedError):
+                    it.take(records(1, start=start))
+                disk.full = False
+                it.take(records(1, start=start))
+    assert [
+        ("audit_records_not_taken", 1, None),
+        ("audit_records_taken_again", 1, None),
+        ("audit_records_not_taken", 2, None),
+        ("audit_records_taken_again", 1, None),
+    ] == [(entry["event"], entry["refused"], entry.get("dropped")) for entry in logs]
+
+
+async def test_the_end_of_refusals_is_no_call_s_own(tmp_path: Path) -> None:
+    """The line has not the id of the call that happens to be the first that is taken."""
+    disk = NarrowDisk()
+    async with captured() as logs, spooling(tmp_path, write=disk.write) as it:
+        token = CURRENT_CALL.set(Call("/pecia.v1.PromptService/Render", lambda: "some-call"))
+        disk.full = True
+        it.take(records(1))
+        disk.full = False
+        it.take(records(1, start=1))
+        CURRENT_CALL.reset(token)
+    assert [("audit_records_not_taken", "some-call"), ("audit_records_taken_again", None)] == [
+        (entry["event"], entry.get("request_id")) for entry in logs
+    ]
 
 
 async def test_beyond_its_bytes_the_spool_is_full(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 
 import structlog
 
@@ -52,6 +53,7 @@ class BackgroundSink(ABC):
         self._settled = 0
         self._written = 0
         self._dropped = 0
+        self._refused_renders = 0
         self._refused_in_a_row = 0
         self._store_failing = False
         self._closed = False
@@ -168,8 +170,10 @@ class BackgroundSink(ABC):
         """Count a record that is taken."""
         self._taken += 1
         if self._refused_in_a_row:
-            self._log.warning("audit_records_taken_again", dropped=self._refused_in_a_row)
-            self._refused_in_a_row = 0
+            count, self._refused_in_a_row = self._refused_in_a_row, 0
+            figure = {"refused" if self._refuses else "dropped": count}
+            # It is told of others: outside of this call, so that the line has not its request id.
+            Context().run(self._log.warning, "audit_records_taken_again", **figure)
 
     def _refuse(self, reason: str, **figures: int) -> None:
         """Count a record that can't be taken; say so at the first in a row, the tenth, the hundredth, …
@@ -177,15 +181,19 @@ class BackgroundSink(ABC):
         Raises ResourceExhaustedError (AUDIT_FULL) where renders are refused rather than left out.
         """
         self._refused_in_a_row += 1
-        if not self._refuses:
+        if self._refuses:
+            self._refused_renders += 1
+            total = {"refused": self._refused_renders}
+        else:
             self._dropped += 1
+            total = {"dropped": self._dropped}
         if str(self._refused_in_a_row).rstrip("0") == "1":
             self._log.error(
                 "audit_records_not_taken",
                 reason=reason,
                 count=self._refused_in_a_row,
-                dropped=self._dropped,
                 queued=self._queued(),
+                **total,
                 **figures,
             )
         if self._refuses:
