@@ -81,12 +81,19 @@ def adopt_standard_logging() -> None:
         root.addHandler(_Adopted(logging.WARNING))
 
 
+# What gRPC says, as an error with a traceback, when a client left while its answer was being written.
+_CLIENT_LEFT = ("grpc._cython.cygrpc", "ExecuteBatchError raised in core by servicer method ")
+
+
 class _Adopted(logging.Handler):
     """Passes records of the standard library's logging on to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         # asyncio tells on further lines of tasks and what they raised, with its text.
         event = record.getMessage().partition("\n")[0]
+        if record.name == _CLIENT_LEFT[0] and event.startswith(_CLIENT_LEFT[1]):
+            structlog.get_logger().debug(event, logger=record.name)
+            return
         structlog.get_logger().log(record.levelno, event, logger=record.name, exc_info=record.exc_info)
 
 

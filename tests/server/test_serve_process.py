@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from pecia.v1 import prompt_service_pb2_grpc, registry_service_pb2_grpc
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import audit_records
 from sqlalchemy import select
+from support.certificates import Authority
 from support.checkout import PYTHONPATH
 from support.statuses import read_failure
 from support.wire import payload, publish, version_ref
@@ -126,6 +128,29 @@ async def test_the_records_of_a_burst_are_written_before_the_process_ends(migrat
     answered = {outcome.response.receipt.render_id for outcome in batch.outcomes}
     assert (0, 256) == (code, len(answered))
     assert answered == await recorded(migrated_database_url)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+async def test_handshakes_that_fail_do_not_fill_the_log(migrated_database_url: str, tmp_path: Path) -> None:
+    """Whoever reaches the port may speak no TLS, or show no certificate; the log stays JSON."""
+    authority = Authority()
+    certificate, key = authority.server().write(tmp_path)
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(authority.certificate)
+    flags = ("--tls-certificate", certificate, "--tls-key", key, "--tls-client-ca", clients)
+    async with serving(migrated_database_url, *map(str, flags)) as server:
+        host, _, port = server.target.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        await reader.read()
+        writer.close()
+        trusting = grpc.ssl_channel_credentials(authority.certificate)
+        async with aio.secure_channel(server.target, trusting) as channel:
+            with pytest.raises(aio.AioRpcError):
+                await prompt_service_pb2_grpc.PromptServiceStub(channel).Render(pb.RenderRequest(), timeout=1)
+        server.process.terminate()
+        _, rest = await server.rest()
+    assert [] == [line for line in rest.splitlines() if not line.startswith("{")]
 
 
 async def test_the_log_shows_no_password(migrated_database_url: str) -> None:

@@ -152,6 +152,27 @@ def test_what_libraries_log_has_the_same_form() -> None:
     assert "MY-SECRET" not in out.getvalue()
 
 
+def test_a_client_that_left_is_no_error_of_a_library() -> None:
+    """Clients leave all the time; whatever else gRPC says stays as it is."""
+    out = io.StringIO()
+    logs.configure("debug", "json", out)
+    root = logging.getLogger()
+    before = list(root.handlers)
+    logs.adopt_standard_logging()
+    try:
+        library = logging.getLogger("grpc._cython.cygrpc")
+        try:
+            fail("nothing")
+        except ValueError:
+            library.exception("ExecuteBatchError raised in core by servicer method [/a/B]")
+            library.exception("Unexpected [ValueError] raised by servicer method [/a/B]")
+    finally:
+        for handler in [handler for handler in root.handlers if handler not in before]:
+            root.removeHandler(handler)
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [("debug", False), ("error", True)] == [(line["level"], "exception" in line) for line in lines]
+
+
 def test_auto() -> None:
     """Auto is console on a terminal, and JSON anywhere else."""
     assert "{" == logged("info", "auto")[0]
