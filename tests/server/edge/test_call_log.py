@@ -6,7 +6,8 @@ from typing import Any
 import grpc
 import pytest
 from pecia.v1 import prompt_service_pb2 as pb
-from pecia_service.errors import ErrorReason, PreconditionError
+from pecia_service.access.model import Caller, Scope
+from pecia_service.errors import ErrorReason, PreconditionError, UnauthenticatedError
 from structlog.typing import EventDict
 from support.edge import KnownCallers, bearer, captured, edge
 from support.statuses import failure_of
@@ -71,6 +72,34 @@ async def test_a_stranger_is_logged_as_nobody(log: list[EventDict]) -> None:
     (line,) = calls(log)
     assert "CREDENTIALS_INVALID" == line["reason"]
     assert not {"tenant", "principal"} & line.keys()
+
+
+class Revoked(KnownCallers):
+    """Knows every key, and that it was revoked."""
+
+    async def authenticate_key(self, token: str) -> Caller:
+        """Let nobody in."""
+        metadata = {"kind": "key", "key_id": "0199"}
+        raise UnauthenticatedError(ErrorReason.CREDENTIALS_REVOKED, "no", metadata=metadata)
+
+
+async def test_who_uses_a_revoked_key_can_be_found(log: list[EventDict]) -> None:
+    """By the key's id, and by the address that it comes from."""
+    async with edge(Revoked()) as server:
+        await failure_of(server.prompts.Render(REQUEST, metadata=bearer("ada")))
+    (line,) = calls(log)
+    assert ("CREDENTIALS_REVOKED", "0199") == (line["reason"], line["credential_id"])
+    assert line["peer"].startswith("ipv4:127.0.0.1:")
+
+
+async def test_who_may_not_do_something_can_be_found(log: list[EventDict]) -> None:
+    """The caller is known; it may be used from many places."""
+    reader = Caller("acme", "key:0199", frozenset({Scope.READ}))
+    async with edge(KnownCallers({"eve": reader})) as server:
+        await failure_of(server.prompts.Render(REQUEST, metadata=bearer("eve")))
+    (line,) = calls(log)
+    assert ("SCOPE_MISSING", "key:0199") == (line["reason"], line["principal"])
+    assert line["peer"].startswith("ipv4:127.0.0.1:")
 
 
 async def test_a_slow_call_has_one_line(log: list[EventDict]) -> None:

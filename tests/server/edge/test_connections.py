@@ -12,7 +12,7 @@ from grpc_channelz.v1 import channelz_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.server.options import server_options
 from pecia_service.settings import Settings
-from support.edge import SECONDS, edge
+from support.edge import SECONDS, captured, edge
 from support.server import live_server
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -175,6 +175,24 @@ async def test_channelz_is_served_where_it_is_wanted(migrated_database_url: str,
             with pytest.raises(aio.AioRpcError) as caught:
                 await method(channelz_pb2.GetServersRequest())
             assert grpc.StatusCode.UNIMPLEMENTED is caught.value.code()
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+async def test_what_a_servicer_says_by_its_status_alone_is_counted_as_that(
+    migrated_database_url: str,
+) -> None:
+    """Channelz neither raises nor aborts."""
+    async with live_server(migrated_database_url, channelz="true") as live:
+        method: Any = live.channel.unary_unary(
+            "/grpc.channelz.v1.Channelz/GetServer",
+            channelz_pb2.GetServerRequest.SerializeToString,
+            channelz_pb2.GetServerResponse.FromString,
+        )
+        async with captured() as log:
+            with pytest.raises(aio.AioRpcError) as caught:
+                await method(channelz_pb2.GetServerRequest(server_id=2**40))
+    assert grpc.StatusCode.NOT_FOUND is caught.value.code()
+    assert ["NOT_FOUND"] == [line["status"] for line in log if line["event"] == "call"]
 
 
 def test_an_age_of_zero_is_no_age() -> None:

@@ -134,10 +134,10 @@ class _Method:
         except Exception as error:  # noqa: BLE001 - each becomes a status
             failure = stages.errors.judge(error, self._name)
             # A status may wait for a client that reads nothing; what the call held is free by now.
-            stages.observation.finish(call, started, failure.kind.name, failure)
+            stages.observation.finish(call, started, failure.kind.name, failure, context.peer)
             await stages.errors.abort(failure, call, context)
         else:
-            stages.observation.finish(call, started, OK)
+            stages.observation.finish(call, started, _status_of(context))
             stages.request_ids.end(call, context)
             return response
 
@@ -199,7 +199,11 @@ class _Unary(_Method):
 
     async def _answer(self, context: Context) -> bytes:
         request = await read_one(context, self._decode, self._name)
-        answer = self._encode(await self._behaviour(request, context))
+        response = await self._behaviour(request, context)
+        if _status_of(context) != OK:
+            # Channelz fails by the status alone, and gRPC sends no answer beside it.
+            return b""
+        answer = self._encode(response)
         if len(answer) > SMALL_ANSWER_BYTES:
             task = asyncio.current_task()
             assert task is not None
@@ -221,6 +225,13 @@ class _Stream(_Method):
     async def _answer(self, context: Context) -> None:
         requests = Requests(self._stages.reading, context, self._decode, self._name)
         await _write(self._behaviour(requests, context), context)
+
+
+def _status_of(context: Context) -> str:
+    """Return the name of the status that the servicer has set, and OK if it set none."""
+    # The stubs do not know that there is none unless one was set.
+    code = cast("grpc.StatusCode | None", context.code())
+    return OK if code is None else code.name
 
 
 async def _write(responses: AsyncGenerator[object, None], context: Context) -> None:

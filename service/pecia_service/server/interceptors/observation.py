@@ -8,11 +8,13 @@ from typing import Final, Protocol
 
 import structlog
 
-from pecia_service.errors import Error
+from pecia_service.errors import Error, Kind
 from pecia_service.server.interceptors.calls import Call
 
 OK: Final = "OK"
 CANCELLED: Final = "CANCELLED"
+
+_TURNED_AWAY: Final = frozenset({Kind.UNAUTHENTICATED, Kind.PERMISSION_DENIED})
 
 
 class CallObserver(Protocol):
@@ -57,15 +59,32 @@ class Observation:
         self._observer.started(method)
         return self._monotonic()
 
-    def finish(self, call: Call, started: float, code: str, error: Error | None = None) -> None:
-        """End what `start` began: `code` is the name of the status, `error` what it was made of."""
+    def finish(
+        self,
+        call: Call,
+        started: float,
+        code: str,
+        error: Error | None = None,
+        peer: Callable[[], str] = str,
+    ) -> None:
+        """End what `start` began: `code` is the name of the status, `error` what it was made of.
+
+        `peer` tells the client's address, which is logged of those who are turned away.
+        """
         seconds = self._monotonic() - started
         self._observer.finished(call.method, code, seconds)
         if code != OK or seconds >= self._slow_seconds:
-            self._write(call, code, error, seconds)
+            self._write(call, code, error, seconds, peer)
 
-    def _write(self, call: Call, code: str, error: Error | None, seconds: float) -> None:
+    def _write(
+        self, call: Call, code: str, error: Error | None, seconds: float, peer: Callable[[], str]
+    ) -> None:
         reason = {} if error is None else {"reason": error.reason.name}
+        if error is not None and error.kind in _TURNED_AWAY:
+            reason["peer"] = peer()
+            # Whoever still uses a key that was revoked or has expired has to be found.
+            if "key_id" in error.metadata:
+                reason["credential_id"] = error.metadata["key_id"]
         trace = {"trace_id": call.trace_id} if call.trace_id else {}
         # Whom nobody knows is not shown as somebody.
         caller = {"tenant": call.caller.tenant_id, "principal": call.caller.principal} if call.caller else {}
