@@ -345,3 +345,9 @@ def test_settings_do_not_change() -> None:
     """Settings are frozen."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.load({}).listen = "0.0.0.0:1"  # type: ignore[misc]  # that is what must fail
+
+
+def test_a_password_is_not_shown() -> None:
+    """Wherever settings end up: in a traceback, in a debugger, in a log."""
+    settings = Settings.load({}, {"database_url": "postgresql://pecia:mauve@db/pecia"})
+    assert "mauve" not in repr(settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pecia_service.settings.parsers import is_loopback
 from pecia_service.settings.table import CLIENT_VARIABLES, MEBIBYTE, SETTINGS
@@ -26,7 +26,8 @@ class Settings:
     insecure_listen: bool
     credential_seconds: float
     credential_outage_seconds: float
-    database_url: str
+    # It holds a password.
+    database_url: str = field(repr=False)
     database_pool_size: int
     database_connect_timeout: float
     database_statement_timeout: float
