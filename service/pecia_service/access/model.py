@@ -87,3 +87,7 @@ class Credential:
 
 class CredentialError(ValueError):
     """A credential can't be made, found or revoked; the message is one line that says what to do."""
+
+
+class CredentialInputError(CredentialError):
+    """What was given for a credential can't be one's, whatever the database holds."""

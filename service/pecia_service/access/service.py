@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pecia_service.access.keys import SALT_BYTES, SECRET_BYTES, ApiKey, dashed, hash_secret
-from pecia_service.access.model import Credential, CredentialError, CredentialKind, Scope
+from pecia_service.access.model import Credential, CredentialInputError, CredentialKind, Scope
 from pecia_service.access.names import MAX_NAME_BYTES, is_certificate_name
 from pecia_service.access.store import CredentialStore
 from pecia_service.ids import is_uuid
@@ -90,7 +90,7 @@ class Credentials:
         Raises InvalidInputError (IDENTIFIER_INVALID) for a tenant that is no identifier, and CredentialError.
         """
         if not is_certificate_name(name):
-            raise CredentialError(
+            raise CredentialInputError(
                 f"a certificate name has 1 to {MAX_NAME_BYTES} bytes, without spaces around it and without "
                 "control characters; write it as in the certificate"
             )
@@ -109,18 +109,18 @@ class Credentials:
         return credential
 
     async def list_credentials(self, tenant_id: str | None = None) -> list[Credential]:
-        """Return the credentials of a tenant, or of all tenants, oldest first."""
+        """Return the credentials of a tenant, or of all by tenant, oldest first."""
         return await self._store.list_credentials(tenant_id)
 
     async def revoke(self, credential_id: str) -> Credential:
         """Revoke a credential for good and return it; its id may be written without dashes, as in a key.
 
-        Raises CredentialError when there is none of this id.
+        Raises CredentialInputError for what is no id, and CredentialError when there is none of this id.
         """
         text = credential_id.strip().lower()
         whole = dashed(text) if len(text) == _UUID_DIGITS else text
         if not is_uuid(whole):
-            raise CredentialError(
+            raise CredentialInputError(
                 "an id of a credential is a UUID such as 01998d2e-6a5f-7c39-8f7a-0d5f2b1c9e44; "
                 "see pecia keys list"
             )
@@ -129,13 +129,13 @@ class Credentials:
 
 def _checked_scopes(scopes: Collection[Scope]) -> frozenset[Scope]:
     if not scopes:
-        raise CredentialError("a credential without a scope may do nothing; give at least one")
+        raise CredentialInputError("a credential without a scope may do nothing; give at least one")
     return frozenset(scopes)
 
 
 def _checked_description(description: str) -> str:
     if len(description) > MAX_DESCRIPTION_LENGTH or not description.isprintable():
-        raise CredentialError(
+        raise CredentialInputError(
             f"a description has at most {MAX_DESCRIPTION_LENGTH} printable characters on one line"
         )
     return description
@@ -145,5 +145,5 @@ def _expiry(now: int, lifetime_seconds: int | None) -> int | None:
     if lifetime_seconds is None:
         return None
     if lifetime_seconds <= 0:
-        raise CredentialError("a credential must work for at least a second")
+        raise CredentialInputError("a credential must work for at least a second")
     return min(now + lifetime_seconds * _MICROSECONDS, _LAST_MOMENT)

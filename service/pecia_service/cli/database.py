@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
@@ -14,7 +16,7 @@ from pecia_service.errors import UnavailableError
 from pecia_service.settings import SETTINGS
 from pecia_service.storage.outages import explain
 from pecia_service.storage.schema import SchemaError
-from pecia_service.storage.url import DatabaseUrl
+from pecia_service.storage.url import DatabaseUrl, EngineKind
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -60,3 +62,21 @@ def checked_url(text: str) -> str:
         source = click.get_current_context().get_parameter_source(_URL.name)
         where = _URL.env if source is ParameterSource.ENVIRONMENT else _URL.flag
         raise InputError(f"{where} {error}") from None
+
+
+def shown_database(url: str) -> str:
+    """Return a URL as it may be shown: without a password, and with a file's whole path."""
+    parsed = DatabaseUrl.parse(url)
+    if parsed.kind is EngineKind.SQLITE:
+        parsed = replace(parsed, location=os.path.abspath(parsed.location))
+    return str(parsed)
+
+
+def require_file(url: str) -> None:
+    """Raise InputError for a file of SQLite that is not there, which opening it would make."""
+    parsed = DatabaseUrl.parse(url)
+    if parsed.kind is EngineKind.SQLITE and not os.path.exists(parsed.location):
+        raise InputError(
+            f"there is no database {shown_database(url)}; name another with {_URL.flag} or {_URL.env}, "
+            "start the server once, or run: pecia migrate"
+        )

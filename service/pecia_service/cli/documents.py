@@ -7,8 +7,8 @@ by their canonical names; times as RFC 3339 in UTC with microseconds; bytes, whi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import UTC
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -17,6 +17,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from pecia_client.messages import Slot
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CANONICAL_ENUMS = frozenset({"Slot", "Role"})
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -44,12 +45,39 @@ def slot_names(numbers: Iterable[Slot]) -> list[str]:
 
 def timestamp_text(moment: Timestamp) -> str:
     """Return a moment as RFC 3339 in UTC with microseconds."""
-    return moment.ToDatetime(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _text(moment.ToDatetime(UTC))
 
 
 def time_cell(moment: Timestamp) -> str:
     """Return a moment to the second, for a table."""
-    return moment.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return _cell(moment.ToDatetime(UTC))
+
+
+def microseconds_text(moment: int) -> str:
+    """Return a moment in microseconds since the epoch as `timestamp_text` does."""
+    return _of_microseconds(moment, _text)
+
+
+def microseconds_cell(moment: int) -> str:
+    """Return a moment in microseconds since the epoch to the second, for a table."""
+    return _of_microseconds(moment, _cell)
+
+
+def _of_microseconds(moment: int, write: Callable[[datetime], str]) -> str:
+    try:
+        return write(_EPOCH + timedelta(microseconds=moment))
+    except OverflowError:
+        # Only what somebody changed has such a time.
+        return str(moment)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _cell(moment: datetime) -> str:
+    # strftime would write years before 1000 with fewer digits.
+    return f"{moment.isoformat(' ', timespec='seconds').removesuffix('+00:00')}Z"
 
 
 def _field(message: Message, name: str) -> object:

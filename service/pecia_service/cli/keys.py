@@ -11,13 +11,26 @@ from typing import TypeVar
 
 import click
 
-from pecia_service.access.model import DEFAULT_TENANT, Credential, CredentialError, CredentialState, Scope
+from pecia_service.access.model import (
+    DEFAULT_TENANT,
+    Credential,
+    CredentialError,
+    CredentialInputError,
+    CredentialState,
+    Scope,
+)
 from pecia_service.access.service import Credentials
 from pecia_service.access.store import CredentialStore
 from pecia_service.bootstrap import system_ids
-from pecia_service.cli.database import checked_url, database_errors, database_option
-from pecia_service.cli.documents import Document
-from pecia_service.cli.failures import RefusedError
+from pecia_service.cli.database import (
+    checked_url,
+    database_errors,
+    database_option,
+    require_file,
+    shown_database,
+)
+from pecia_service.cli.documents import Document, microseconds_cell, microseconds_text
+from pecia_service.cli.failures import InputError, RefusedError
 from pecia_service.cli.options import AGE, json_option
 from pecia_service.cli.output import Cell, counted, styled
 from pecia_service.cli.session import Session, pass_session
@@ -125,7 +138,7 @@ def create(
 @json_option
 @pass_session
 def list_keys(session: Session, *, tenant: str | None, database_url: str, as_json: bool) -> None:
-    """List credentials, oldest first, also those that were revoked or have expired; no secret is known.
+    """List credentials by tenant, oldest first, also those revoked or expired; no secret is known.
 
     \b
     Examples:
@@ -138,10 +151,11 @@ def list_keys(session: Session, *, tenant: str | None, database_url: str, as_jso
         output.json([_document(credential, now) for credential in found])
         return
     if not found:
-        output.note("there is no credential; make one with pecia keys create")
+        whose = "there is no credential" if tenant is None else f"tenant {tenant} has no credential"
+        output.note(f"{whose}; make one with pecia keys create")
         return
     output.table(
-        ("ID", "TENANT", "KIND", "STATE", "SCOPES", "CREATED", "EXPIRES", "DESCRIPTION"),
+        ("ID", "TENANT", "KIND", "STATE", "SCOPES", "CREATED", "EXPIRES", "CERTIFICATE", "DESCRIPTION"),
         [_row(credential, now) for credential in found],
     )
     output.note(counted(len(found), "credential"))
@@ -172,6 +186,7 @@ def revoke(session: Session, *, credential_id: str, database_url: str, as_json: 
 
 def _run(session: Session, database_url: str, work: Callable[[Credentials], Awaitable[_Result]]) -> _Result:
     url = checked_url(database_url)
+    require_file(url)
 
     async def run() -> _Result:
         async with _open(session, url) as credentials:
@@ -186,6 +201,7 @@ async def _open(session: Session, url: str) -> AsyncIterator[Credentials]:
     database = Database.open(url, pool_size=1)
     try:
         await prepare(database)
+        session.output.note(f"database: {shown_database(url)}")
         yield Credentials(
             CredentialStore(database),
             clock=lambda: _microseconds(session.now()),
@@ -200,6 +216,8 @@ async def _open(session: Session, url: str) -> AsyncIterator[Credentials]:
 def _refusals() -> Iterator[None]:
     try:
         yield
+    except CredentialInputError as error:
+        raise InputError(str(error)) from None
     except CredentialError as error:
         raise RefusedError(str(error)) from None
 
@@ -242,16 +260,16 @@ def _properties(credential: Credential) -> list[tuple[str, str]]:
 
 def _row(credential: Credential, now: datetime) -> tuple[Cell, ...]:
     state = credential.state(_microseconds(now))
-    described = [text for text in (credential.certificate_name, credential.description) if text]
     return (
         credential.credential_id,
         credential.tenant_id,
         credential.kind.value,
         styled(state.value, _STYLES[state]),
         " ".join(_scopes(credential)),
-        _time(credential.created_at, "seconds") or "",
-        _time(credential.expires_at, "seconds") or "never",
-        "; ".join(described),
+        microseconds_cell(credential.created_at),
+        "never" if credential.expires_at is None else microseconds_cell(credential.expires_at),
+        credential.certificate_name or "",
+        credential.description,
     )
 
 
@@ -259,13 +277,6 @@ def _scopes(credential: Credential) -> list[str]:
     return sorted(scope.value for scope in credential.scopes)
 
 
-def _time(microseconds: int | None, timespec: str = "microseconds") -> str | None:
-    """Return a moment as RFC 3339 in UTC, and None for none."""
-    if microseconds is None:
-        return None
-    try:
-        moment = _EPOCH + timedelta(microseconds=microseconds)
-    except OverflowError:
-        # Only a changed row has such a time.
-        return str(microseconds)
-    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+def _time(microseconds: int | None) -> str | None:
+    """Return a moment for machines, and None for none."""
+    return None if microseconds is None else microseconds_text(microseconds)
