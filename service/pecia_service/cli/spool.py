@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -15,11 +14,17 @@ from click.core import ParameterSource
 from pecia_service import logs
 from pecia_service.audit.spool.destination import default_root, destination
 from pecia_service.audit.spool.survey import OwnerSurvey, survey
-from pecia_service.cli.database import DatabaseError, database_errors
-from pecia_service.cli.documents import Document
+from pecia_service.cli.database import (
+    DatabaseError,
+    checked_url,
+    database_errors,
+    require_file,
+    shown_database,
+)
+from pecia_service.cli.documents import Document, microseconds_cell, microseconds_text
 from pecia_service.cli.failures import ExitCode, InputError, finish
 from pecia_service.cli.options import json_option
-from pecia_service.cli.output import counted
+from pecia_service.cli.output import Output, counted
 from pecia_service.cli.session import Session, pass_session
 from pecia_service.settings import SETTINGS, Settings, SettingsError
 
@@ -30,12 +35,24 @@ _FOLDER = next(setting for setting in SETTINGS if setting.name == "audit_spool_d
 # A recovery that wrote nothing for so many seconds has ended.
 _PATIENCE = 15.0
 
+_THIS: Final = "this"
+_ANOTHER: Final = "another"
+_UNKNOWN: Final = "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class _Recovered:
     written: int
     damaged: int
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A spool's folder by its whole path, and the URL of the database that is meant by "this"."""
+
+    root: Path
+    url: str
 
 
 def _place_options(command: _Command) -> _Command:
@@ -73,10 +90,12 @@ def status(session: Session, *, database_url: str, audit_spool_dir: str, as_json
     Example:
       pecia audit spool status --database-url sqlite:///pecia.db
     """
-    root, url = _place(audit_spool_dir, database_url)
-    found = survey(root)
-    ours = destination(url)
+    place = _place(audit_spool_dir, database_url)
+    root, ours = place.root, destination(place.url)
     output = session.output
+    output.note(f"database: {shown_database(place.url)}")
+    _note_missing(output, root)
+    found = survey(root)
     if as_json:
         output.json(
             {
@@ -97,12 +116,12 @@ def status(session: Session, *, database_url: str, audit_spool_dir: str, as_json
                     str(owner.records),
                     str(owner.waiting_bytes),
                     str(owner.damaged),
-                    _since(owner) or "",
+                    microseconds_cell(owner.about.created_at) if owner.about else "",
                 )
                 for owner in found.owners
             ],
         )
-    else:
+    elif root.is_dir():
         output.note(f"nothing waits in {root}")
     if found.damaged_pieces:
         output.note(
@@ -119,27 +138,36 @@ def recover(session: Session, *, database_url: str, audit_spool_dir: str, as_jso
     """Write the records that ended processes left in the spool to the database. Needs no server.
 
     Servers do this themselves when they start and while they run. Records that the database has already stay
-    as they are. Exit code 1 means that something was damaged and set aside.
+    as they are; what belongs to another database is left, and counted. Exit code 1 means that something was
+    damaged and set aside.
 
     \b
     Example:
       pecia audit spool recover --database-url postgresql://pecia@db/pecia
     """
-    root, url = _place(audit_spool_dir, database_url)
+    place = _place(audit_spool_dir, database_url)
+    root, output = place.root, session.output
     recovered = _Recovered(0, 0, complete=True)
     if root.is_dir():
-        with database_errors(url):
-            recovered = asyncio.run(_recover(root, url))
-    if as_json:
-        session.output.json({"written": recovered.written, "set_aside": recovered.damaged})
+        require_file(place.url)
+        output.note(f"database: {shown_database(place.url)}")
+        with database_errors(place.url):
+            recovered = asyncio.run(_recover(root, place.url))
     else:
-        session.output.line(f"recovered {counted(recovered.written, 'record')}")
+        _note_missing(output, root)
+    left = _left(root, destination(place.url))
+    if as_json:
+        output.json({"written": recovered.written, "set_aside": recovered.damaged, "left": left})
+    else:
+        output.line(f"recovered {counted(recovered.written, 'record')}")
+    for database, records in left.items():
+        if records:
+            whose = "another database" if database == _ANOTHER else "a database that is not known"
+            output.note(f"left {counted(records, 'record')} of {whose} in {root}")
     if not recovered.complete:
         raise DatabaseError("the database stopped answering; what is left stays in the spool, try again")
     if recovered.damaged:
-        session.output.note(
-            f"warning: {counted(recovered.damaged, 'damaged piece')} set aside in {root / 'damaged'}"
-        )
+        output.note(f"warning: {counted(recovered.damaged, 'damaged piece')} set aside in {root / 'damaged'}")
         finish(ExitCode.NEGATIVE)
 
 
@@ -174,15 +202,35 @@ async def _recover(root: Path, url: str) -> _Recovered:
         await database.dispose()
 
 
-def _place(folder: str, url: str) -> tuple[Path, str]:
-    """Return the spool's folder and the database's URL; raises InputError."""
+def _place(folder: str, url: str) -> _Place:
+    """Return what the options name; raises InputError, also for a folder that they name and that is none."""
+    parsed = checked_url(url)
+    if not folder.strip():
+        return _Place(default_root(parsed).absolute(), parsed)
+    source = click.get_current_context().get_parameter_source(_FOLDER.name)
+    where = _FOLDER.env if source is ParameterSource.ENVIRONMENT else _FOLDER.flag
     try:
-        parsed = str(_URL.parse(url))
-        return (Path(str(_FOLDER.parse(folder))) if folder else default_root(parsed)), parsed
+        root = Path(str(_FOLDER.parse(folder))).absolute()
     except ValueError as error:
-        source = click.get_current_context().get_parameter_source(_URL.name)
-        where = _URL.env if source is ParameterSource.ENVIRONMENT else _URL.flag
         raise InputError(f"{where} {error}") from None
+    if not root.is_dir():
+        raise InputError(f"{where}: there is no folder {root}")
+    return _Place(root, parsed)
+
+
+def _note_missing(output: Output, root: Path) -> None:
+    if not root.is_dir():
+        output.note(f"no spool folder at {root}")
+
+
+def _left(root: Path, ours: str) -> dict[str, int]:
+    """Count what waits and is not known to be ours, by whether it is known whose it is."""
+    left = dict.fromkeys((_ANOTHER, _UNKNOWN), 0)
+    for owner in survey(root).owners:
+        database = _database(owner, ours)
+        if database in left:
+            left[database] += owner.records
+    return left
 
 
 def _document(owner: OwnerSurvey, ours: str) -> Document:
@@ -194,7 +242,7 @@ def _document(owner: OwnerSurvey, ours: str) -> Document:
         "records": owner.records,
         "bytes": owner.waiting_bytes,
         "damaged": owner.damaged,
-        "since": _since(owner),
+        "since": microseconds_text(owner.about.created_at) if owner.about else None,
     }
 
 
@@ -205,11 +253,5 @@ def _process(owner: OwnerSurvey) -> str:
 
 def _database(owner: OwnerSurvey, ours: str) -> str:
     if owner.about is None:
-        return "unknown"
-    return "this" if owner.about.destination == ours else "another"
-
-
-def _since(owner: OwnerSurvey) -> str | None:
-    if owner.about is None:
-        return None
-    return datetime.fromtimestamp(owner.about.created_at // 1_000_000, UTC).isoformat()
+        return _UNKNOWN
+    return _THIS if owner.about.destination == ours else _ANOTHER

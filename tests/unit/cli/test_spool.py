@@ -14,7 +14,7 @@ from support.audit import TENANT
 from support.cli import Ran, run_cli
 from support.spools import left_behind, make_folder, records, segment_of
 
-SINCE = "2025-11-21T04:40:00+00:00"
+SINCE = "2025-11-21T04:40:00.000000Z"
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,10 @@ class Place:
     def leave(self, *segments: bytes, url: str = "") -> Path:
         """Leave segments as a dead process does."""
         return left_behind(self.spool, *segments, destination=destination(url or self.url))
+
+    def migrate(self) -> None:
+        """Make the database."""
+        run_cli("migrate", "--database-url", self.url)
 
     def stored(self) -> int:
         """Count the records in the database."""
@@ -68,11 +72,50 @@ def damaged_segment() -> bytes:
 
 
 @pytest.mark.parametrize("command", ["status", "recover"])
-def test_where_there_is_no_spool_nothing_waits(place: Place, command: str) -> None:
-    """Nothing is made by looking."""
-    ran = place.run(command)
-    assert (0, False) == (ran.exit_code, place.spool.exists())
-    assert f"nothing waits in {place.spool}" in ran.stderr or "recovered 0 records" in ran.stdout
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_where_there_is_no_spool_nothing_waits(
+    place: Place, monkeypatch: pytest.MonkeyPatch, command: str, form: tuple[str, ...]
+) -> None:
+    """The whole path is told, and nothing is made by looking: neither folder nor database."""
+    monkeypatch.chdir(place.spool.parent)
+    ran = run_cli("audit", "spool", command, "--database-url", "sqlite:///pecia.db", *form)
+    assert (0, f"no spool folder at {place.spool}") == (ran.exit_code, ran.stderr.splitlines()[-1])
+    assert [] == list(place.spool.parent.iterdir())
+
+
+@pytest.mark.parametrize("command", ["status", "recover"])
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_a_folder_that_is_named_must_be_there(place: Place, command: str, by_flag: bool) -> None:
+    """Exit code 2: whoever names one expects something in it."""
+    none = place.spool.parent / "none"
+    flags, variables = (
+        (("--audit-spool-dir", none), {}) if by_flag else ((), {"PECIA_AUDIT_SPOOL_DIR": str(none)})
+    )
+    url = ("--database-url", place.url)
+    ran = run_cli("audit", "spool", command, *url, *flags, environment=variables)
+    where = "--audit-spool-dir" if by_flag else "PECIA_AUDIT_SPOOL_DIR"
+    assert (2, "", f"error: {where}: there is no folder {none}\n") == (ran.exit_code, ran.stdout, ran.stderr)
+
+
+def test_a_spool_in_which_nothing_waits_is_told_with_its_whole_path(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the database that is meant."""
+    monkeypatch.chdir(place.spool.parent)
+    place.spool.mkdir()
+    ran = place.run("status", "--audit-spool-dir", place.spool.name)
+    assert (0, [f"database: {place.url}", f"nothing waits in {place.spool}"]) == (
+        ran.exit_code,
+        ran.stderr.splitlines(),
+    )
+
+
+def test_recovering_makes_no_database(place: Place) -> None:
+    """Exit code 2: a mistyped path would take the records where nobody looks."""
+    path = place.leave(segment_of(*records(1)))
+    ran = place.run("recover")
+    assert (2, True) == (ran.exit_code, f"there is no database {place.url}; " in ran.stderr)
+    assert [path.parent] == list(place.spool.parent.iterdir())
 
 
 def test_the_status_shows_each_process(place: Place) -> None:
@@ -84,6 +127,7 @@ def test_the_status_shows_each_process(place: Place) -> None:
     living = make_folder(place.spool, destination(place.url))
     living.set_aside("a.bin", b"bytes")
     ran = place.run("status")
+    assert ran.stdout.count("2025-11-21 04:40:00Z") == 3
     rows = [line.split() for line in ran.stdout.splitlines()]
     cells = [
         ("ended", "this", "2"),
@@ -134,31 +178,43 @@ def test_recovering_writes_what_dead_processes_left(place: Place) -> None:
     """It needs no server; afterwards nothing waits, and what is another database's still does."""
     place.leave(segment_of(*records(2)), segment_of(*records(3, start=2)))
     foreign = place.leave(segment_of(*records(1)), url="sqlite:///elsewhere.db")
+    unknown = place.leave(segment_of(*records(2)))
+    (unknown / "owner.json").unlink()
+    place.migrate()
     ran = place.run("recover")
     assert (0, "recovered 5 records\n", 5) == (ran.exit_code, ran.stdout, place.stored())
-    assert [foreign] == list(place.spool.iterdir())
+    assert [
+        f"database: {place.url}",
+        f"left 1 record of another database in {place.spool}",
+        f"left 2 records of a database that is not known in {place.spool}",
+    ] == ran.stderr.splitlines()
+    assert {foreign, unknown} == set(place.spool.iterdir())
 
 
 def test_recovering_tells_of_damage(place: Place) -> None:
     """The exit code is 1, and what is whole is written."""
     place.leave(damaged_segment())
+    place.leave(segment_of(*records(3)), url="sqlite:///elsewhere.db")
+    place.migrate()
     ran = place.run("recover", "--json")
-    assert (1, {"written": 2, "set_aside": 1}, 2) == (ran.exit_code, ran.json, place.stored())
+    told = {"written": 2, "set_aside": 1, "left": {"another": 3, "unknown": 0}}
+    assert (1, told, 2) == (ran.exit_code, ran.json, place.stored())
     assert f"warning: 1 damaged piece set aside in {place.spool / 'damaged'}" in ran.stderr
 
 
 def test_recovering_without_its_database_is_one_line(place: Place) -> None:
-    """What waits stays where it is."""
+    """After the one that says which; what waits stays where it is."""
     url = "postgresql://pecia@127.0.0.1:1/pecia"
     left_behind(place.spool, segment_of(*records(1)), destination=destination(url))
     ran = run_cli("audit", "spool", "recover", "--database-url", url, "--audit-spool-dir", place.spool)
-    assert (5, 1) == (ran.exit_code, ran.stderr.count("\n"))
+    assert (5, 2) == (ran.exit_code, ran.stderr.count("\n"))
 
 
 def test_recovering_from_a_database_that_goes_away_leaves_the_rest(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gives up when nothing was written for a while."""
+    place.migrate()
     path = place.leave(segment_of(*records(1)))
 
     async def never(sink: object, seconds: float) -> bool:
@@ -171,6 +227,7 @@ def test_recovering_from_a_database_that_goes_away_leaves_the_rest(
 
 def test_a_folder_that_cant_be_used_is_one_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not write to the spool can't recover it."""
+    place.migrate()
     place.leave(segment_of(*records(1)))
 
     def fail(*arguments: object) -> None:
