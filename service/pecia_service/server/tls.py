@@ -6,12 +6,16 @@ import ssl
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import grpc
 import structlog
 
 from pecia_service.server.starting import UnusableSettingError
 from pecia_service.settings import Settings
+
+_READINGS: Final = 3
+"""How often files that are replaced meanwhile are read, before the next handshake has to try."""
 
 
 class TlsError(UnusableSettingError):
@@ -61,10 +65,7 @@ class CertificateFiles:
         self._log = structlog.get_logger("pecia.server")
         # gRPC's own threads ask, several at once.
         self._turn = threading.Lock()
-        try:
-            self._stamp: object = self._files.stamp()
-        except OSError as error:
-            raise self._unreadable(error.filename, error) from None
+        self._stamp: object = self._stamped()
         self.chain = self._read()
 
     @property
@@ -95,6 +96,24 @@ class CertificateFiles:
             return chain.configuration()
 
     def _read(self) -> _Chain:
+        """Return the files as they are together: one that was replaced meanwhile may not fit the others."""
+        for _ in range(_READINGS):
+            stamp = self._stamped()
+            chain = self._read_once()
+            if self._stamped() == stamp:
+                return chain
+        raise TlsError(
+            "the files of PECIA_TLS_CERTIFICATE, PECIA_TLS_KEY and PECIA_TLS_CLIENT_CA change while they are "
+            "read; let them be"
+        )
+
+    def _stamped(self) -> tuple[object, ...]:
+        try:
+            return self._files.stamp()
+        except OSError as error:
+            raise self._unreadable(error.filename, error) from None
+
+    def _read_once(self) -> _Chain:
         files = self._files
         chain = _Chain(
             self._content(files.certificate),

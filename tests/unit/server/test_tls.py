@@ -53,6 +53,46 @@ def test_half_a_new_pair_is_no_change(folder: Path) -> None:
     assert [read.changed() is None, read.chain.key] == [False, new.key]
 
 
+def test_a_pair_that_is_replaced_while_it_is_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else gRPC would get the old certificate with the new key."""
+    read, first, second = files(folder), AUTHORITY.server("first"), AUTHORITY.server("second")
+    first.write(folder)
+    to_write = [second]
+    plain = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        content = plain(path)
+        if to_write:
+            to_write.pop().write(folder)
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert read.changed() is not None
+    assert (second.certificate, second.key) == (read.chain.certificate, read.chain.key)
+
+
+def test_files_that_never_stay_as_they_are_change_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next handshake tries again."""
+    read = files(folder)
+    old = read.chain
+    plain = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        content = plain(path)
+        AUTHORITY.server("new").write(folder)
+        return content
+
+    AUTHORITY.server("new").write(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_bytes)
+        assert [read.changed(), read.chain] == [None, old]
+    assert read.changed() is not None
+
+
 def test_a_broken_file_is_logged_once(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Not by every handshake until somebody comes."""
     read = files(folder)
