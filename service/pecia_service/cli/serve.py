@@ -41,7 +41,19 @@ def _link(ctx: click.Context, param: click.Parameter, text: str | None) -> Super
         raise click.BadParameter(str(error)) from None
 
 
-@click.command(short_help="Run a server.")
+class _ServeCommand(click.Command):
+    """Suggests, for an option that is none, only options that are shown."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hidden = {name for param in self.params if getattr(param, "hidden", False) for name in param.opts}
+            shown = [name for name in error.possibilities or () if name not in hidden]
+            raise click.NoSuchOption(error.option_name, possibilities=shown, ctx=ctx) from None
+
+
+@click.command(cls=_ServeCommand, short_help="Run a server.")
 @_setting_options
 @click.option("--worker", hidden=True, callback=_link)
 def serve(worker: SupervisorLink | None, **flags: str | None) -> None:

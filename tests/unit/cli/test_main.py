@@ -181,6 +181,16 @@ def test_a_mistyped_command_is_put_right() -> None:
     assert [ran.exit_code, "No such command 'rendr'. Did you mean render?" in ran.stderr] == [2, True]
 
 
+def test_a_mistyped_setting_leads_to_settings_only() -> None:
+    """What a supervisor tells its workers is nothing for anybody else."""
+    ran = run_cli("serve", "--wrkers", "2")
+    assert [ran.exit_code, "--workers" in ran.stderr, "--worker " in ran.stderr.replace("?", " ")] == [
+        2,
+        True,
+        False,
+    ]
+
+
 def test_a_reference_is_shown_by_a_command_of_its_kind() -> None:
     """The kind can't be seen in a reference: exit code 2."""
     ran = run_cli("show", "companion@1.2.0")
