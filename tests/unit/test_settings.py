@@ -197,7 +197,8 @@ def test_addresses_have_a_host_and_a_port(name: str, address: str) -> None:
         assert not load_one(name, address)
         return
     variable = BY_NAME[name].env
-    expected = f"{variable} must be HOST:PORT such as 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051"
+    port = 9464 if name == "metrics_listen" else 50051
+    expected = f"{variable} must be HOST:PORT such as 127.0.0.1:{port}, 0.0.0.0:{port} or [::1]:{port}"
     assert expected == refusal({variable: address, "PECIA_INSECURE_LISTEN": "true"})
 
 

@@ -10,6 +10,8 @@ from typing import Final
 
 from pecia_service.storage.url import DatabaseUrl
 
+_GRPC_PORT: Final = 50_051
+_PAGES_PORT: Final = 9464
 _DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 # Without its brackets the port of an IPv6 address would be read as the address's last part.
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[^]]*)\]|(?P<host>[^]:[]*)):(?P<port>[0-9]{1,5})", re.ASCII)
@@ -64,9 +66,14 @@ def choice(*names: str) -> Callable[[str], str]:
 
 def address(value: str) -> str:
     """Accept HOST:PORT whose host is an IP address or localhost."""
+    return _address(value, _GRPC_PORT)
+
+
+def _address(value: str, usual_port: int) -> str:
     match = _ADDRESS.fullmatch(value.strip())
     if match is None or int(match["port"]) > 65_535 or not _is_host(match["v6"], match["host"]):
-        raise ValueError("must be HOST:PORT such as 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051")
+        hosts = [f"{host}:{usual_port}" for host in ("127.0.0.1", "0.0.0.0", "[::1]")]
+        raise ValueError(f"must be HOST:PORT such as {hosts[0]}, {hosts[1]} or {hosts[2]}")
     return value.strip()
 
 
@@ -82,8 +89,8 @@ def _is_host(v6: str | None, host: str | None) -> bool:
 
 
 def optional_address(value: str) -> str:
-    """Accept what `address` accepts, or nothing."""
-    return address(value) if value.strip() else ""
+    """Accept what `address` accepts, or nothing; for pages that are served over HTTP."""
+    return _address(value, _PAGES_PORT) if value.strip() else ""
 
 
 def path(value: str) -> str:
