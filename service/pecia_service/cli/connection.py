@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import click
 from pecia_client import Client
 
 from pecia_service.cli.failures import InputError
+from pecia_service.cli.output import Output
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -88,6 +90,12 @@ def connect(target: str, timeout: float) -> Client:
     if (certificate is None) != (key is None):
         raise InputError("--client-certificate and --client-key belong together: give both files, or neither")
     _check_pem(ca, certificate, key)
+    api_key = _api_key()
+    if api_key is not None and ca is None and certificate is None and not _is_this_machine(target):
+        _warn_once(
+            f"warning: the API key is sent to {target} in clear text, and whoever listens on the way can use "
+            "it; give --ca where the server speaks TLS"
+        )
     try:
         return Client(
             target,
@@ -96,11 +104,29 @@ def connect(target: str, timeout: float) -> Client:
             ca=None if ca in {None, PUBLIC} else _content("--ca", ca),
             client_certificate=_content("--client-certificate", certificate),
             client_key=_content("--client-key", key),
-            api_key=_api_key(),
+            api_key=api_key,
         )
     except ValueError as error:
         # The target was checked when it was read.
         raise InputError(f"{error} ({API_KEY_VARIABLE} or --api-key-file)") from None
+
+
+def _is_this_machine(target: str) -> bool:
+    """Tell whether what is sent to a target stays here, as far as its text says so."""
+    if target.startswith(("unix:", "unix-abstract:")):
+        return True
+    host = target.removeprefix("dns:///").rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in {"", "localhost"}
+
+
+def _warn_once(text: str) -> None:
+    """Write a line to stderr, unless the command has done so."""
+    if text not in (told := click.get_current_context().meta.setdefault(f"{__name__}.told", set())):
+        told.add(text)
+        Output().note(text)
 
 
 def _api_key() -> str | None:

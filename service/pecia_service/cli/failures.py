@@ -106,7 +106,10 @@ def _of_server(error: PeciaError) -> Failure:
         return Failure(code, message, (*_violations(error.message, violations), *hints))
     match error.code.name:
         case "UNAVAILABLE":
-            hint = "can't reach the server; is it running (pecia serve), and are --target and --ca right?"
+            hint = (
+                "can't reach the server; is it running (pecia serve), and is --target right? "
+                "A server with TLS needs --ca, and one that asks for client certificates also --client-certificate"
+            )
         case "UNAUTHENTICATED" | "PERMISSION_DENIED":
             hint = "the server, or a proxy before it, does not let this caller in; is PECIA_API_KEY right?"
         case "DEADLINE_EXCEEDED":

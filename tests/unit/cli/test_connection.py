@@ -104,6 +104,47 @@ def test_a_file_goes_before_the_environment(files: Path, monkeypatch: pytest.Mon
     assert options == PLAIN | {"api_key": KEY}
 
 
+def warnings(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path, **environment: str) -> list[str]:
+    """Run a command that reaches its server, and return what it warns of."""
+    monkeypatch.setattr(connection, "Client", RefusingClient)
+    error = PeciaError(grpc.StatusCode.NOT_FOUND, "no", reason="x")
+    monkeypatch.setattr(RefusingClient, "error", error, raising=False)
+    lines = run_cli("audit", "list", *arguments, environment=environment).stderr.splitlines()
+    return [line for line in lines if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize("target", ["pecia.example:50051", "dns:///10.0.0.1:50051", "[2001:db8::1]:50051"])
+def test_a_key_in_clear_text_is_warned_of(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    """Once, and without the key."""
+    found = warnings(monkeypatch, "--target", target, PECIA_API_KEY=KEY)
+    assert found == [
+        f"warning: the API key is sent to {target} in clear text, and whoever listens on the way can use it; "
+        "give --ca where the server speaks TLS"
+    ]
+
+
+@pytest.mark.parametrize(
+    "target", ["127.0.0.2:1", "localhost:1", "[::1]:1", "dns:///localhost:1", "unix:/run/pecia.sock"]
+)
+def test_a_key_that_stays_on_this_machine_is_not_warned_of(
+    monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Nobody is on the way."""
+    assert warnings(monkeypatch, "--target", target, PECIA_API_KEY=KEY) == []
+
+
+def test_without_a_key_or_with_tls_nothing_is_warned_of(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no secret to read, or nobody can read it; a client certificate comes with TLS too."""
+    away = ("--target", "pecia.example:50051")
+    pair = ("--client-certificate", files / "web.pem", "--client-key", files / "web-key.pem")
+    found = [
+        warnings(monkeypatch, *away),
+        warnings(monkeypatch, *away, "--ca", "public", PECIA_API_KEY=KEY),
+        warnings(monkeypatch, *away, *pair, PECIA_API_KEY=KEY),
+    ]
+    assert found == [[]] * 3
+
+
 def test_no_flag_takes_a_key() -> None:
     """Process lists would show it; the help says so."""
     ran = run_cli("audit", "list", "--api-key", KEY)

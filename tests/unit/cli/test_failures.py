@@ -67,6 +67,12 @@ def test_an_error_of_the_channel_says_what_to_look_at(
     assert failure.message.endswith(f"[{code.name}]")
 
 
+def test_who_reaches_nobody_is_reminded_of_tls() -> None:
+    """A channel that speaks plainly to TLS, or shows no certificate, is told nothing else."""
+    message = explain(PeciaError(grpc.StatusCode.UNAVAILABLE, "")).message
+    assert ["needs --ca" in message, "also --client-certificate" in message] == [True, True]
+
+
 def test_each_further_field_has_a_line() -> None:
     """The first is in the message already."""
     details = ("b: is missing",)
