@@ -1,7 +1,9 @@
 """The database: transactions that are whole, retried and never leaked, and reads of one statement."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -239,6 +241,47 @@ async def test_sqlite_is_set_up_for_concurrent_readers(counters: Database) -> No
     mode = await counters.fetch(text("PRAGMA journal_mode"))
     synchronous = await counters.fetch(text("PRAGMA synchronous"))
     assert (mode[0][0], synchronous[0][0]) == ("wal", 1)
+
+
+async def modes(folder: Path, file: str = "pecia.db") -> dict[str, int]:
+    """Write to a database, and return the modes of its files while it is open."""
+    database = Database.open(f"sqlite:///{folder / file}")
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(text("CREATE TABLE t (i INTEGER)"))
+
+    await database.write(work)
+    found = {
+        entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in os.scandir(folder) if entry.is_file()
+    }
+    await database.dispose()
+    return found
+
+
+def test_files_of_sqlite_are_for_their_user_alone(tmp_path: Path) -> None:
+    """They hold prompts and payloads; whatever the umask lets through."""
+    before = os.umask(0)
+    try:
+        found = asyncio.run(modes(tmp_path))
+    finally:
+        os.umask(before)
+    assert found == dict.fromkeys(("pecia.db", "pecia.db-shm", "pecia.db-wal"), 0o600)
+
+
+def test_a_file_of_sqlite_behind_a_link_is_made_as_privately(tmp_path: Path) -> None:
+    """The link's target is the file."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (tmp_path / "link.db").symlink_to(folder / "pecia.db")
+    asyncio.run(modes(tmp_path, "link.db"))
+    assert stat.S_IMODE((folder / "pecia.db").stat().st_mode) == 0o600
+
+
+def test_a_file_of_sqlite_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    """Whoever shares it with a group wants that."""
+    (tmp_path / "pecia.db").touch()
+    (tmp_path / "pecia.db").chmod(0o660)
+    assert asyncio.run(modes(tmp_path)) == dict.fromkeys(("pecia.db", "pecia.db-shm", "pecia.db-wal"), 0o660)
 
 
 async def test_a_durable_sqlite_waits_for_the_disk_at_each_commit(tmp_path: Path) -> None:

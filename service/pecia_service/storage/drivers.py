@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import aiosqlite
 import asyncpg
@@ -17,6 +19,8 @@ from pecia_service.storage.url import DatabaseUrl
 
 WRITES = "pecia_writes"
 """The execution option of a connection whose transaction will write."""
+
+_FILE_MODE: Final = 0o600
 
 
 def open_sqlite(
@@ -63,6 +67,7 @@ async def _connect_sqlite(
     database: str,
     **options: Any,  # noqa: ANN401 - whatever the dialect has for the driver
 ) -> aiosqlite.Connection:
+    _create_privately(database)
     connection = aiosqlite.connect(database, **options)
     # A process must be able to end although a connection was not closed.
     connection._thread.daemon = True
@@ -72,6 +77,20 @@ async def _connect_sqlite(
         # The connection's thread reports its end to this event loop, and fails aloud if that is closed.
         await asyncio.to_thread(connection._thread.join)
         raise
+
+
+def _create_privately(file: str) -> None:
+    """Make a database's file unless it is there, for its user alone: it will hold prompts and payloads.
+
+    SQLite gives the files beside it the same mode.
+    """
+    # SQLite says better what is wrong with a file. One that is there must not even be opened: closing it
+    # would take the locks of the connections that this process has to it (https://sqlite.org/howtocorrupt.html).
+    with suppress(OSError):
+        # Without the links in it, which O_EXCL would take for the file.
+        os.close(
+            os.open(os.path.realpath(file), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+        )
 
 
 def _unnamed() -> str:
