@@ -108,7 +108,7 @@ def _of_server(error: PeciaError) -> Failure:
         case "UNAVAILABLE":
             hint = (
                 "can't reach the server; is it running (pecia serve), and is --target right? "
-                "A server with TLS needs --ca, and one that asks for client certificates also --client-certificate"
+                "A server with TLS needs --ca, and one with client certificates also --client-certificate"
             )
         case "UNAUTHENTICATED" | "PERMISSION_DENIED":
             hint = "the server, or a proxy before it, does not let this caller in; is PECIA_API_KEY right?"

@@ -184,11 +184,7 @@ def test_a_mistyped_command_is_put_right() -> None:
 def test_a_mistyped_setting_leads_to_settings_only() -> None:
     """What a supervisor tells its workers is nothing for anybody else."""
     ran = run_cli("serve", "--wrkers", "2")
-    assert [ran.exit_code, "--workers" in ran.stderr, "--worker " in ran.stderr.replace("?", " ")] == [
-        2,
-        True,
-        False,
-    ]
+    assert [ran.exit_code, re.findall(r"--work\w+", ran.stderr)] == [2, ["--workers"]]
 
 
 def test_a_reference_is_shown_by_a_command_of_its_kind() -> None:
