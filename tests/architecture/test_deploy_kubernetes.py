@@ -132,6 +132,26 @@ def test_the_network_policy_holds_for_servers_and_migrations() -> None:
     assert [True, True] == [selector.items() <= labels_of(pod).items() for pod in pods]
 
 
+def test_sidecars_reach_their_control_plane() -> None:
+    """The mesh's policy allows all that the base's does, and the ways to Istio's and Linkerd's."""
+    base, mesh = (one(documents, "NetworkPolicy")["spec"] for documents in (BASE, MESH))
+    further = mesh["egress"][len(base["egress"]) :]
+    assert (base["ingress"], base["egress"]) == (mesh["ingress"], mesh["egress"][: len(base["egress"])])
+    assert {"istio-system": {15012}, "linkerd": {8080, 8086, 8090}} == {
+        rule["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]: {
+            port["port"] for port in rule["ports"]
+        }
+        for rule in further
+    }
+
+
+def test_a_migration_has_no_sidecar() -> None:
+    """One that goes on would keep the Job from completing."""
+    metadata = one(kustomized(KUBERNETES / "migration"), "Job")["spec"]["template"]["metadata"]
+    assert "false" == metadata["labels"]["sidecar.istio.io/inject"]
+    assert "disabled" == metadata["annotations"]["linkerd.io/inject"]
+
+
 @SERVERS
 def test_ports_are_those_that_the_server_listens_on(documents: list[Document]) -> None:
     """Under the names by which services, probes, policies and monitors call them."""
