@@ -114,6 +114,16 @@ def test_documented_commands_exist() -> None:
     assert runs != []
 
 
+def test_decisions_are_numbered_one_after_the_other() -> None:
+    """Each has the number of its file, and no two have the same."""
+    paths = sorted(path for path in documents() if path.parent == Path("docs/adr"))
+    numbers = [int(path.name.partition("-")[0]) for path in paths]
+    assert list(range(1, len(paths) + 1)) == numbers
+    assert [f"# {number}. " for number in numbers] == [
+        text_of(path)[: len(f"# {number}. ")] for number, path in zip(numbers, paths, strict=True)
+    ]
+
+
 def test_make_alone_prints_a_line_for_each_target() -> None:
     """Each target that is declared phony and public carries its line of help."""
     makefile = text_of(Path("Makefile"))
