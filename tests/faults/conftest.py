@@ -5,15 +5,26 @@ from pathlib import Path
 
 import pytest
 from support.faults import figures as reports
-from support.faults.figures import Figures, Report
+from support.faults.figures import Figures, Passed, Report, commit
 from support.faults.scale import mode
 
 _REPORT = pytest.StashKey[Report]()
+_KEPT = "faults/passed"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin without figures."""
-    config.pluginmanager.register(_Collector(config.stash.setdefault(_REPORT, Report())))
+    """Begin with the figures of tests that passed in the full form before, if only some are run again."""
+    report = config.stash.setdefault(_REPORT, Report(commit()))
+    if config.cache is not None and mode() == "full" and config.getoption("lf"):
+        report.tests = {name: Passed(*kept) for name, kept in config.cache.get(_KEPT, {}).items()}
+    config.pluginmanager.register(_Collector(report))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what passed, so that after a failure not everything has to be run again."""
+    if session.config.cache is not None and mode() == "full":
+        tests = session.config.stash[_REPORT].tests
+        session.config.cache.set(_KEPT, {name: list(passed) for name, passed in tests.items()})
 
 
 class _Collector:
@@ -25,7 +36,7 @@ class _Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the figures of one test."""
         if report.when == "call":
-            self._report.read(report.user_properties)
+            self._report.read(report.nodeid, report.outcome, report.user_properties)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else here needs
@@ -84,19 +84,37 @@ class Figures:
         self._properties.append((PROPERTY, [fault.name, run, shown]))
 
 
+class Passed(NamedTuple):
+    """What is kept of a test: the commit at which it passed, how long it took, and its figures."""
+
+    commit: str
+    seconds: float
+    figures: list[tuple[str, str, dict[str, str]]]
+
+
 @dataclass
 class Report:
-    """The figures of a session."""
+    """The figures of a session at a commit, and those of before that are not taken again."""
 
-    rows: list[Row] = field(default_factory=list)
+    commit: str
+    tests: dict[str, Passed] = field(default_factory=dict)
+    failed: dict[str, Passed] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
-    def read(self, properties: Iterable[tuple[str, Any]]) -> None:
+    def read(self, test: str, outcome: str, properties: Iterable[tuple[str, Any]]) -> None:
         """Take the figures from the properties of a test's report."""
-        for name, value in properties:
-            if name == PROPERTY:
-                fault, run, figures = value
-                self.rows.append(Row(Fault[fault], run, figures))
+        now = time.monotonic()
+        figures = [(fault, run, shown) for name, (fault, run, shown) in properties if name == PROPERTY]
+        taken = Passed(self.commit, now - self.begun, figures)
+        self.begun = now
+        self.tests.pop(test, None)
+        (self.tests if outcome == "passed" else self.failed)[test] = taken
+
+    @property
+    def rows(self) -> list[Row]:
+        """All figures, also those of tests that failed."""
+        tests = [*self.tests.values(), *self.failed.values()]
+        return [Row(Fault[fault], run, shown) for test in tests for fault, run, shown in test.figures]
 
     @property
     def missing(self) -> list[Fault]:
@@ -122,20 +140,26 @@ class Report:
             if row.fault is fault
         ]
         head = ["| Fault | Must hold | Run | Figures |", "|---|---|---|---|"]
-        return "\n".join([*machine(time.monotonic() - self.begun), "", *head, *table])
+        seconds = sum(test.seconds for test in self.tests.values())
+        commits = " and ".join(dict.fromkeys(test.commit for test in self.tests.values()))
+        return "\n".join([*machine(seconds, commits), "", *head, *table])
 
 
-def machine(seconds: float) -> list[str]:
+def commit() -> str:
+    """Return the commit that is checked out."""
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def machine(seconds: float, commits: str) -> list[str]:
     """Return Markdown that says when, where and on what the figures were taken."""
     postgres = subprocess.run(
         [find_binaries() / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     return [
         f"- Taken: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, in {seconds / 60:.0f} minutes, "
-        f"at commit {commit}, seed {seed()}; every test passed",
+        f"at commit {commits}, seed {seed()}; every test passed",
         f"- Machine: {os.cpu_count()} cores ({_processor()}), "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()} {platform.release()}",
         f"- Software: Python {platform.python_version()}, grpcio {grpc.__version__}, "
