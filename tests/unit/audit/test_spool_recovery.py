@@ -262,6 +262,29 @@ async def test_a_segment_that_cant_be_read_is_left_alone(tmp_path: Path) -> None
     ]
 
 
+async def test_a_passing_error_does_not_leave_records_for_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be set aside for want of room is once there is some, and the rest is delivered."""
+    made = records(2)
+    data = bytearray(segment_of(*made))
+    data[fmt.HEADER_BYTES + 100] ^= 1
+    left_behind(tmp_path, bytes(data))
+
+    def fail(folder: OwnerFolder, name: str, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(OwnerFolder, "set_aside", fail)
+    async with spooling(tmp_path) as it:
+        assert await it.sink.flush(PATIENCE)
+        before = list(it.store.written)
+        monkeypatch.undo()
+        it.time.now += 2
+        it.sink._look_for_dead()
+        assert await it.sink.flush(PATIENCE)
+    assert ([], [made[1].render_id], ["damaged"]) == (before, it.store.written, owners(tmp_path))
+
+
 async def test_a_segment_of_its_own_that_cant_be_read_is_left(tmp_path: Path) -> None:
     """The records after it go on, and the next process tries it again."""
     it = SpoolBench(tmp_path, max_records=1)

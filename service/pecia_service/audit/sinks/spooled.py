@@ -78,7 +78,7 @@ class SpooledAuditSink(BackgroundSink):
         )
         self._folder = folder
         self._spool = spool
-        self._adoptions = Adoptions(folder.path.parent, folder.about.destination)
+        self._adoptions = Adoptions(folder.path.parent, folder.about.destination, monotonic)
         self._durability = durability
         self._commits = commits or GroupCommit()
         self._batch_size = batch_size
@@ -272,8 +272,7 @@ class SpooledAuditSink(BackgroundSink):
             )
             self._adoptions.leave(folder)
         except OSError as error:
-            self._log.error("audit_spool_unreadable", owner=folder.owner_id, error=error.strerror)
-            self._adoptions.leave(folder)
+            self._adoptions.put_off(folder, error)
         else:
             self._log.info("audit_records_recovered", count=recovered, owner=folder.owner_id)
             self._adoptions.done(path)

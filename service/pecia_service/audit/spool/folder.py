@@ -12,6 +12,8 @@ from typing import Final
 
 import orjson
 
+from pecia_service.ids import uuid7_time_ms
+
 DAMAGED: Final = "damaged"
 """The folder, beside those of the owners, for what is set aside."""
 
@@ -93,17 +95,9 @@ class OwnerFolder:
         """Let the folder go, and remove it if no segment is left."""
         try:
             if not self.segments():
-                self._remove()
+                _remove(self.path)
         finally:
             os.close(self._lock)
-
-    def _remove(self) -> None:
-        # While the lock is held; whoever has opened it meanwhile sees that its file is gone.
-        with contextlib.suppress(OSError):
-            for path in self.path.glob(f"*{_ABOUT}*"):
-                path.unlink()
-            (self.path / _LOCK).unlink(missing_ok=True)
-            self.path.rmdir()
 
 
 def owner_folders(root: Path) -> Iterator[Path]:
@@ -112,8 +106,27 @@ def owner_folders(root: Path) -> Iterator[Path]:
         yield from sorted(path for path in root.iterdir() if path.is_dir() and path.name != DAMAGED)
 
 
+def remove_unfinished(path: Path) -> bool:
+    """Remove the folder of a process that ended before it said whose it is; tell whether it is gone.
+
+    One that has anything in it that such a process does not make stays, and so does one without a lock that
+    is not named as owners are: nobody knows whose it is. Raises OSError.
+    """
+    if not (path / _LOCK).exists() and uuid7_time_ms(path.name) is None:
+        return False
+    lock = _lock(path)
+    if lock is None:
+        return False
+    try:
+        if {found.name for found in path.iterdir()} <= {_LOCK, _partial(_ABOUT)}:
+            _remove(path)
+        return not path.exists()
+    finally:
+        os.close(lock)
+
+
 def is_alive(path: Path) -> bool:
-    """Tell whether a process holds a folder."""
+    """Tell whether a process holds a folder; raises OSError for one that can't be looked into."""
     try:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -149,6 +162,15 @@ def open_segment(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
 
 
+def _remove(path: Path) -> None:
+    # While the lock is held; whoever has opened it meanwhile sees that its file is gone.
+    with contextlib.suppress(OSError):
+        for about in path.glob(f"*{_ABOUT}*"):
+            about.unlink()
+        (path / _LOCK).unlink(missing_ok=True)
+        path.rmdir()
+
+
 def _write_about(path: Path, about: About) -> None:
     said = {
         "format": _FORMAT,
@@ -163,7 +185,7 @@ def _write_about(path: Path, about: About) -> None:
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all, also after a power cut."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(_partial(path.name))
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -172,17 +194,24 @@ def _write_whole(path: Path, data: bytes) -> None:
     partial.replace(path)
 
 
+def _partial(name: str) -> str:
+    return f".{name}.partial"
+
+
 def _lock(path: Path) -> int | None:
     """Return the descriptor of a folder's lock, None when another process has it or the folder is gone."""
     try:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
     except FileNotFoundError:
         return None
-    # A file without a name was that of a folder which its owner has removed since.
-    if _try_lock(lock) and os.fstat(lock).st_nlink:
-        return lock
-    os.close(lock)
-    return None
+    locked = False
+    try:
+        # A file without a name was that of a folder which its owner has removed since.
+        locked = _try_lock(lock) and os.fstat(lock).st_nlink > 0
+    finally:
+        if not locked:
+            os.close(lock)
+    return lock if locked else None
 
 
 def _try_lock(lock: int) -> bool:

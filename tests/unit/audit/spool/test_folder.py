@@ -1,5 +1,6 @@
 """Folders of the spool: who owns one, who may take it, and what of it others can read."""
 
+import errno
 import os
 import signal
 import stat
@@ -161,3 +162,17 @@ def test_a_folder_without_its_lock_is_not_alive(tmp_path: Path) -> None:
     path = abandon(make_folder(tmp_path))
     (path / "owner.lock").unlink()
     assert (False, False) == (is_alive(path), (path / "owner.lock").exists())
+
+
+def test_a_lock_that_fails_leaves_no_descriptor_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks would use up all that the process may have."""
+    path = left_behind(tmp_path, segment_of())
+
+    def fail(lock: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr("fcntl.flock", fail)
+    with pytest.raises(OSError, match="No locks"):
+        OwnerFolder.take(path, DESTINATION)
+    assert len(before) == len(os.listdir("/proc/self/fd"))
