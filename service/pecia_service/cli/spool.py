@@ -247,6 +247,8 @@ def _document(owner: OwnerSurvey, ours: str) -> Document:
 
 
 def _process(owner: OwnerSurvey) -> str:
+    if owner.alive is None:
+        return "unreadable"
     state = "alive" if owner.alive else "ended"
     return f"{state} (pid {owner.about.pid})" if owner.about else state
 

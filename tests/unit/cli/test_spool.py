@@ -1,8 +1,11 @@
 """`pecia audit spool`: what waits in the local files, and getting it into the database without a server."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -138,6 +141,30 @@ def test_the_status_shows_each_process(place: Place) -> None:
     for row, (state, database, waiting) in zip(rows[1:], cells, strict=True):
         assert (state, True, True) == (row[1], database in row, waiting in row)
     assert f"1 damaged piece (5 bytes) set aside in {place.spool / 'damaged'}" in ran.stderr
+
+
+def test_the_status_shows_a_folder_of_another_user_as_unreadable(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing of what is in it, and the others are shown."""
+    theirs = place.leave(segment_of(*records(1)))
+    place.leave(segment_of(*records(2)))
+    really = os.open
+
+    def denied(path: Path | str, *arguments: Any, **options: Any) -> int:
+        if Path(path).parent == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+    table, document = place.run("status"), place.run("status", "--json")
+    assert (0, ["unreadable", "ended"]) == (
+        table.exit_code,
+        [line.split()[1] for line in table.stdout.splitlines()[1:]],
+    )
+    assert [(None, 0), (False, 2)] == [
+        (owner["alive"], owner["records"]) for owner in document.json["owners"]
+    ]
 
 
 def test_the_status_is_json_for_machines(place: Place) -> None:

@@ -12,10 +12,13 @@ from pecia_service.audit.spool.folder import DAMAGED, About, is_alive, owner_fol
 
 @dataclass(frozen=True, slots=True)
 class OwnerSurvey:
-    """One process's folder: what of it waits. `about` is None when the folder does not say whose it is."""
+    """One process's folder: what of it waits. `about` is None when the folder does not say whose it is.
+
+    `alive` is None when this user may not look into the folder; nothing of it is counted then.
+    """
 
     owner_id: str
-    alive: bool
+    alive: bool | None
     about: About | None
     records: int
     waiting_bytes: int
@@ -32,12 +35,22 @@ class Survey:
 
 
 def survey(root: Path) -> Survey:
-    """Look at a spool folder, which need not be there; raises OSError."""
+    """Look at a spool folder, which need not be there; raises OSError.
+
+    The folder of an owner that this user may not look into does not hide the others.
+    """
     pieces = [path.stat().st_size for path in (root / DAMAGED).glob("*.bin")]
     return Survey(tuple(_owner(path) for path in owner_folders(root)), len(pieces), sum(pieces))
 
 
 def _owner(path: Path) -> OwnerSurvey:
+    try:
+        return _readable_owner(path)
+    except PermissionError:
+        return OwnerSurvey(path.name, None, read_about(path), 0, 0, 0)
+
+
+def _readable_owner(path: Path) -> OwnerSurvey:
     # Asked first: what a process that has just ended wrote last is there when its segments are read.
     alive = is_alive(path)
     records = waiting_bytes = damaged = 0
