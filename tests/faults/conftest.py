@@ -15,16 +15,18 @@ _KEPT = "faults/passed"
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with the figures of tests that passed in the full form before, if only some are run again."""
     report = config.stash.setdefault(_REPORT, Report(commit()))
-    if config.cache is not None and mode() == "full" and config.getoption("lf"):
-        report.tests = {name: Passed(*kept) for name, kept in config.cache.get(_KEPT, {}).items()}
+    cache = getattr(config, "cache", None)
+    if cache and mode() == "full" and config.getoption("lf"):
+        report.tests = {name: Passed(*kept) for name, kept in cache.get(_KEPT, {}).items()}
     config.pluginmanager.register(_Collector(report))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep what passed, so that after a failure not everything has to be run again."""
-    if session.config.cache is not None and mode() == "full":
+    cache = getattr(session.config, "cache", None)
+    if cache and mode() == "full":
         tests = session.config.stash[_REPORT].tests
-        session.config.cache.set(_KEPT, {name: list(passed) for name, passed in tests.items()})
+        cache.set(_KEPT, {name: list(passed) for name, passed in tests.items()})
 
 
 class _Collector:
