@@ -26,7 +26,17 @@ from pecia_service.server.workers.worker import Worker
 from pecia_service.settings import Settings
 
 _MARGIN_SECONDS: Final = 5.0
+# A writer that is cancelled may wait for a statement that is on its way, to roll it back.
+_LONGEST_ROLLBACK_SECONDS: Final = 10.0
 _PAGES_OF_A_WORKER: Final = "127.0.0.1:0"
+
+
+def patience(settings: Settings) -> float:
+    """Return how many seconds a worker that was told to stop may take."""
+    # It gives its calls one grace, its audit records another, and its spans a third.
+    graces = (2 + settings.tracing) * settings.shutdown_grace
+    rollback = min(settings.database_statement_timeout, _LONGEST_ROLLBACK_SECONDS)
+    return graces + rollback + _MARGIN_SECONDS
 
 
 async def supervise(settings: Settings, reservation: Reservation) -> int:
@@ -43,8 +53,7 @@ async def supervise(settings: Settings, reservation: Reservation) -> int:
         workers=settings.workers,
         start=start,
         backoff=lambda: Backoff(random.random),
-        # A worker gives its calls one grace, its audit records another, and its spans a third.
-        patience=(2 + settings.tracing) * settings.shutdown_grace + _MARGIN_SECONDS,
+        patience=patience(settings),
         log=structlog.get_logger("pecia.supervisor"),
     )
     loop = asyncio.get_running_loop()
