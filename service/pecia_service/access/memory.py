@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import structlog
+
 from pecia_service.access.model import Credential
 from pecia_service.errors import ErrorReason, ResourceExhaustedError, UnavailableError
 
@@ -47,6 +49,7 @@ class CredentialMemory:
     or does not answer within `patience_seconds`, what was found holds for `outage_seconds`. At most
     `max_entries` keys for which there is something are remembered, and as many for which there is nothing:
     who guesses keys does not push out those that are in use. Who asks for the same key shares one lookup.
+    An error of a lookup that nobody foresaw is logged, once of each type, and counts as an outage.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class CredentialMemory:
         self._known: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._unknown: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._lookups: dict[Hashable, _Lookup] = {}
+        self._logged: set[str] = set()
+        self._log = structlog.get_logger(__name__)
 
     def __len__(self) -> int:
         return len(self._known) + len(self._unknown)
@@ -138,13 +143,31 @@ class CredentialMemory:
         try:
             found = await load()
         except UnavailableError as error:
-            if known := self._known.get(key):
-                known.failed = self._monotonic()
+            self._note_failure(key)
             return error
+        except Exception as error:  # noqa: BLE001 - in the background nobody else would see it
+            self._note_failure(key)
+            return self._unforeseen(error)
         finally:
             del self._lookups[key]
         self._remember(key, _Entry(found, started))
         return found
+
+    def _note_failure(self, key: Hashable) -> None:
+        if known := self._known.get(key):
+            known.failed = self._monotonic()
+
+    def _unforeseen(self, error: Exception) -> UnavailableError:
+        name = type(error).__name__
+        if name not in self._logged:
+            self._logged.add(name)
+            # The error's own text can hold a statement, and is not logged.
+            self._log.error("credential_lookup_failed", error=name)
+        return UnavailableError(
+            ErrorReason.STORAGE_UNAVAILABLE,
+            "credentials can't be looked up; try again, and see the server's log if it lasts",
+            retry_after=_RETRY_AFTER_SECONDS,
+        )
 
     def _remember(self, key: Hashable, entry: _Entry) -> None:
         self._known.pop(key, None)

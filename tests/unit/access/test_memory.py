@@ -8,6 +8,7 @@ import pytest
 from pecia_service.access.memory import CredentialMemory, Found
 from pecia_service.access.model import Credential, CredentialKind
 from pecia_service.errors import ErrorReason, ResourceExhaustedError, UnavailableError
+from structlog.testing import capture_logs
 from support.credentials import HandClock
 
 GONE = UnavailableError(ErrorReason.STORAGE_UNAVAILABLE, "the database does not answer; try again")
@@ -189,6 +190,28 @@ async def test_a_database_that_is_away_is_asked_once_a_second(
     clock.move(1)
     await memory.get("k", source.load)
     assert source.asked == 3
+
+
+async def test_an_error_that_nobody_foresaw_is_an_outage_and_told_once(
+    memory: CredentialMemory, clock: HandClock
+) -> None:
+    """Also in the background, where nobody waits for it; its text may hold a statement, and is not told."""
+    source = Source((credential(),))
+    await memory.get("k", source.load)
+    source.answer = LookupError("SELECT secret")
+    with capture_logs() as logs:
+        answers = []
+        for _ in range(4):
+            clock.move(6)
+            answers.append(await memory.get("k", source.load))
+            await settle()
+        with pytest.raises(UnavailableError) as raised:
+            await memory.get("new", source.load)
+    assert ([(credential(),)] * 4, 6) == (answers, source.asked)
+    assert ErrorReason.STORAGE_UNAVAILABLE == raised.value.reason
+    assert [("credential_lookup_failed", {"error": "LookupError", "log_level": "error"})] == [
+        (entry.pop("event"), entry) for entry in logs
+    ]
 
 
 async def test_the_end_of_an_outage_is_seen(memory: CredentialMemory, clock: HandClock) -> None:
