@@ -1,6 +1,8 @@
 """The database: a caller who goes away leaves a whole transaction and no lent connection."""
 
 import asyncio
+import gc
+from random import Random
 
 import pytest
 from pecia_service.storage.engine import Database
@@ -44,6 +46,30 @@ async def test_a_cancellation_during_a_statement_rolls_back(counters: Database) 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await read(counters), checked_out(counters)) == (0, 0)
+
+
+async def test_a_cancellation_at_any_moment_leaves_no_lock(counters: Database) -> None:
+    """Others can write at once, also before garbage is collected."""
+    moments = Random(7)
+
+    async def work(connection: AsyncConnection) -> None:
+        for _ in range(3):
+            await increment(connection)
+            (await connection.execute(text("SELECT * FROM counters"))).all()
+
+    gc.disable()
+    try:
+        for number in range(1, 151):
+            task = asyncio.create_task(counters.write(work))
+            await asyncio.sleep(moments.random() * 0.006)
+            task.cancel()
+            await asyncio.wait({task})
+            async with asyncio.timeout(5):
+                await counters.write(lambda connection: increment(connection, "b"))
+            assert await read(counters, "b") == number
+    finally:
+        gc.enable()
+    assert checked_out(counters) == 0
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -60,6 +60,15 @@ def open_sqlite(
         if connection.get_execution_options().get(WRITES):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def roll_back(connection: AsyncAdapt_aiosqlite_connection, *_: object) -> None:
+        # Whoever is cancelled in the midst of a query leaves its cursor behind. Until garbage is collected,
+        # SQLite keeps a connection with such a cursor, although it was closed, and with it the transaction,
+        # whose lock lets nobody else write (https://sqlite.org/c3ref/close.html). This comes before closing.
+        driver: Any = connection.driver_connection
+        if driver._connection is not None:
+            driver._tx.put_nowait((None, driver._connection.rollback))
+
     return engine
 
 
