@@ -76,7 +76,7 @@ async def stop_under_load(url: str, spool: Path, after: int, name: str) -> Stop:
             for client in clients:
                 group.create_task(load.unary(client, never))
                 group.create_task(load.batches(client, never))
-                group.create_task(load.stream(client, never))
+                group.create_task(load.stream_to_its_end(server.target))
             group.create_task(verifier.run(clients[0], never))
             await load.reached.wait()
             told = time.monotonic()

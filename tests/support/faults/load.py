@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import queue
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import grpc
 from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
+from pecia.v1.prompt_service_pb2_grpc import PromptServiceStub
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import audit_records
 from sqlalchemy import select
@@ -96,6 +99,30 @@ class Load:
             await self._until(stop, turn)
         # What is under way is answered also when the server takes no more.
         await self._counted(finish)
+
+    async def stream_to_its_end(self, target: str) -> None:
+        """Keep a few renders of a stream in flight until the server ends it, and read whatever was answered.
+
+        By a client of threads: that of asyncio forgets answers which have come already when one of its
+        writes meets the end of the stream, and calls that INTERNAL.
+        """
+        loop = asyncio.get_running_loop()
+        requests: queue.SimpleQueue[pb.RenderStreamRequest] = queue.SimpleQueue()
+        for _ in range(WINDOW):
+            requests.put(pb.RenderStreamRequest(request=self.request()))
+
+        def talk() -> str:
+            with grpc.insecure_channel(target) as channel:
+                call = PromptServiceStub(channel).RenderStream(iter(requests.get, None))
+                try:
+                    for answer in call:
+                        loop.call_soon_threadsafe(self.outcome, answer.outcome)
+                        requests.put(pb.RenderStreamRequest(request=self.request()))
+                except grpc.RpcError as error:
+                    return str(error.code().name)
+                return "OK"
+
+        self.failures[f"stream {await asyncio.to_thread(talk)}"] += 1
 
     def outcome(self, outcome: pb.RenderOutcome) -> None:
         """Remember one of several outcomes."""
