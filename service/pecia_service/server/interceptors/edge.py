@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def _wrap(stages: Stages, handler: Handler, method: str) -> Handler:
     return grpc.stream_stream_rpc_method_handler(cast("Any", stream.serve_stream), None, encode)
 
 
-class _Method:
+class _Method(ABC):
     """One method with its stages around it."""
 
     def __init__(
@@ -177,8 +178,9 @@ class _Method:
         finally:
             self._deadline.end(task)
 
+    @abstractmethod
     async def _answer(self, context: Context) -> object:
-        raise NotImplementedError
+        """Read what is asked, and answer it."""
 
 
 class _Unary(_Method):
