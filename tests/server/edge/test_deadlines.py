@@ -1,6 +1,7 @@
 """Calls end: with their client, with its deadline, or with the server's own when it sets none."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -99,6 +100,10 @@ async def test_work_stops_when_the_client_leaves(call: Any) -> None:
         task = asyncio.create_task(call(server))
         await server.servicer.gate.holds(1)
         task.cancel()
+        await asyncio.wait({task})
+        # A client's stream is cancelled when nothing holds it any more, and the task's error does.
+        del task
+        gc.collect()
         await server.servicer.gate.holds(0)
         await server.observer.has_ended(1)
         assert (1, "CANCELLED") == (server.servicer.gate.cancelled, server.observer.ended[0][1])
