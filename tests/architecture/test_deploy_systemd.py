@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pecia_service.server.workers.__main__ import patience
 from pecia_service.settings import Settings
 from support.deploy import DEPLOY, environment_file, unit_settings
 
@@ -65,10 +67,10 @@ def test_the_unit_and_its_file_make_settings(whole: bool) -> None:
 
 
 def test_the_unit_waits_longer_than_the_server() -> None:
-    """Calls, records and spans get the grace one after the other; only then systemd may kill."""
-    settings = Settings.load(unit_environment() | environment_file(ENVIRONMENT))
+    """Calls, records and spans get the grace one after the other, and a supervisor more than them."""
+    settings = Settings.load(unit_environment() | environment_file(ENVIRONMENT, whole=True))
     (timeout,) = [int(value) for _, name, value in unit_settings(UNIT) if name == "TimeoutStopSec"]
-    assert timeout >= 3 * settings.shutdown_grace + 10
+    assert timeout > patience(replace(settings, tracing=True)) > 3 * settings.shutdown_grace
 
 
 def test_the_unit_keeps_the_spool_in_its_state_directory() -> None:
