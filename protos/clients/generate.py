@@ -35,8 +35,17 @@ class Generator(Protocol):
 
 
 def load(language: str) -> Generator:
-    """Return the generator of a language; only its own tools have to be there."""
-    return cast("Generator", importlib.import_module(f"protos.clients.{language}"))
+    """Return the generator of a language; only its own module and tools have to be there.
+
+    Raises `ToolError` when the module is missing.
+    """
+    name = f"protos.clients.{language}"
+    try:
+        return cast("Generator", importlib.import_module(name))
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise ToolError(f"protos/clients/{language}.py, which generates the client, is not there") from error
 
 
 def digest(language: str) -> str:
@@ -56,7 +65,7 @@ def digest(language: str) -> str:
 def generate(language: str, output: Path, tools: Path, if_needed: bool) -> None:
     """Generate one language below `output` and say so; with `if_needed` only if it is not up to date.
 
-    Raises `MissingToolError` and `ToolError` as the language's generator does.
+    Raises `MissingToolError` and `ToolError` as `load` and the language's generator do.
     """
     project, stamp = output / language, output / f".{language}.stamp"
     made_from = digest(language)
