@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import ClassVar
 
 
@@ -216,13 +217,9 @@ class Findings:
         else:
             self._left_out += 1
 
-    @contextmanager
-    def gather(self) -> Iterator[None]:
+    def gather(self) -> AbstractContextManager[None, bool]:
         """Keep an InvalidInputError that the block raises, and go on after the block."""
-        try:
-            yield
-        except InvalidInputError as error:
-            self.add(error)
+        return _Gathering(self)
 
     def raise_if_any(self) -> None:
         """Raise the first error's reason with the violations of all; return when there are none."""
@@ -239,3 +236,23 @@ class Findings:
             metadata=first.metadata,
             violations=violations,
         )
+
+
+class _Gathering(AbstractContextManager[None, bool]):
+    """One block that errors are gathered from; a generator for each would cost more than most checks do."""
+
+    __slots__ = ("_findings",)
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, InvalidInputError):
+            return False
+        self._findings.add(error)
+        return True

@@ -56,21 +56,20 @@ class Payload:
         Raises InvalidInputError with all that is wrong: PAYLOAD_INVALID, SIZE_EXCEEDED, TEXT_INVALID,
         KEY_COLLISION; `field` is the path of the payload that errors name.
         """
-        findings = Findings()
-        traits: JsonObject = {}
-        text = ""
-        with findings.gather():
-            traits = _traits(semantic_traits, f"{field}.semantic_traits")
-        with findings.gather():
-            activity_level = _level(activity_level, f"{field}.activity_level")
-        with findings.gather():
-            stress = _level(stress, f"{field}.stress")
-        with findings.gather():
-            text = _task(task, f"{field}.task")
-        findings.raise_if_any()
-        assert activity_level is not None
-        assert stress is not None
-        return cls._make(traits, activity_level, stress, text)
+        try:
+            payload = cls._make(
+                _traits(semantic_traits, f"{field}.semantic_traits"),
+                _level(activity_level, f"{field}.activity_level"),
+                _level(stress, f"{field}.stress"),
+                _task(task, f"{field}.task"),
+            )
+        except InvalidInputError:
+            payload = None
+        # Traits are a part of the whole: most payloads are too small for theirs to be too large.
+        if payload is None or len(payload.canonical) > MAX_TRAITS_BYTES:
+            _raise_findings(semantic_traits, activity_level, stress, task, field)
+        assert payload is not None
+        return payload
 
     @classmethod
     def restore(cls, canonical: bytes) -> Payload | None:
@@ -122,6 +121,26 @@ class Payload:
         raise KeyError(path)
 
 
+def _raise_findings(
+    semantic_traits: JsonObject | None,
+    activity_level: float | None,
+    stress: float | None,
+    task: str | None,
+    field: str,
+) -> None:
+    """Raise all that is wrong with a payload at once, if anything is."""
+    findings = Findings()
+    with findings.gather():
+        _check_traits_size(_traits(semantic_traits, f"{field}.semantic_traits"), f"{field}.semantic_traits")
+    with findings.gather():
+        _level(activity_level, f"{field}.activity_level")
+    with findings.gather():
+        _level(stress, f"{field}.stress")
+    with findings.gather():
+        _task(task, f"{field}.task")
+    findings.raise_if_any()
+
+
 def _missing(field: str) -> InvalidInputError:
     return invalid_field(
         ErrorReason.PAYLOAD_INVALID, field, f"is missing; all of {', '.join(FIELDS)} are required"
@@ -131,7 +150,7 @@ def _missing(field: str) -> InvalidInputError:
 def _traits(value: JsonObject | None, field: str) -> JsonObject:
     if value is None:
         raise _missing(field)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, (dict, Mapping)):
         raise invalid_field(ErrorReason.PAYLOAD_INVALID, field, "must be a JSON object")
     traits = normalise_json(
         value,
@@ -140,11 +159,14 @@ def _traits(value: JsonObject | None, field: str) -> JsonObject:
         max_depth=MAX_TRAIT_DEPTH,
         reason=ErrorReason.PAYLOAD_INVALID,
     )
-    assert isinstance(traits, Mapping)
+    assert isinstance(traits, dict)
+    return traits
+
+
+def _check_traits_size(traits: JsonObject, field: str) -> None:
     size = len(canonical_json(traits))
     if size > MAX_TRAITS_BYTES:
         raise size_exceeded(field, "bytes of canonical JSON", size, MAX_TRAITS_BYTES)
-    return traits
 
 
 def _level(value: JsonValue, field: str) -> float:
