@@ -40,8 +40,8 @@ def find(tool: str, how_to_get: str) -> Path:
 def run(command: Sequence[str | Path], cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> str:
     """Run a command to its end and return what it printed to stdout.
 
-    `environment` is added to this process's own. Raises `ToolError` with the command and what it said when its
-    exit code is not 0.
+    `environment` is added to this process's own. Raises `ToolError` with the command and what it said
+    when its exit code is not 0.
     """
     done = subprocess.run(
         [str(word) for word in command],
@@ -61,7 +61,7 @@ def run(command: Sequence[str | Path], cwd: Path = ROOT, environment: Mapping[st
 
 
 def pin(tools: Path, name: str, version: str, install: Callable[[Path], None]) -> Path:
-    """Return the folder of a tool's version below `tools`; if it is not there yet, `install` fills an empty one.
+    """Return the folder of a tool's version below `tools`, which `install` fills if it is not there yet.
 
     A folder exists only whole: an installation that fails or is interrupted leaves none, so the next one
     starts anew. What is installed must not care that its folder is moved once.
