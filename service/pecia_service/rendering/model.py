@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pecia_service.registry.constraints import Constraints
 from pecia_service.registry.model import (
@@ -18,6 +18,7 @@ from pecia_service.registry.model import (
     missing_reference,
 )
 from pecia_service.registry.placeholders import Placeholder
+from pecia_service.rendering.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class ResolvedBundle:
     constraints: Constraints
     constraints_text: str
     weight: int
+    plan: Plan = field(compare=False, repr=False)
 
     @classmethod
     def resolve(cls, bundle: Bundle, found: Mapping[TemplateRef, Template]) -> ResolvedBundle:
@@ -66,6 +68,7 @@ class ResolvedBundle:
             constraints,
             constraints.canonical.decode(),
             weight=sum(template.weight for template in templates.values()) + len(constraints.canonical),
+            plan=Plan.of(templates, constraints.canonical.decode()),
         )
 
     def payload_paths(self) -> list[PayloadPath]:
@@ -97,15 +100,24 @@ class PromptPart:
 class RenderResult:
     """A prompt and its hashes; the same for the same bundle and payload, always.
 
-    The prompt is the parts' texts joined by two line feeds.
+    The prompt is the `texts` of its parts joined by two line feeds.
     """
 
     prompt: str
-    parts: tuple[PromptPart, ...]
+    texts: tuple[str, ...]
     prompt_hash: str
     payload_hash: str
     resolved: ResolvedBundle
     renderer_version: str
+
+    @property
+    def parts(self) -> tuple[PromptPart, ...]:
+        """What each slot gave."""
+        templates = self.resolved.templates.items()
+        return tuple(
+            PromptPart(slot, template.role, text)
+            for (slot, template), text in zip(templates, self.texts, strict=True)
+        )
 
     @property
     def bundle_hash(self) -> str:

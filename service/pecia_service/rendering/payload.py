@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,15 @@ MAX_TRAITS_BYTES = 65_536
 MAX_TASK_BYTES = 65_536
 
 FIELDS: Final = ("activity_level", "semantic_traits", "stress", "task")
+
+
+class Missing(enum.Enum):
+    """What a payload has where it has nothing; most templates read traits that most payloads lack."""
+
+    MISSING = enum.auto()
+
+
+MISSING: Final = Missing.MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +112,17 @@ class Payload:
         )
         return cls(traits, activity_level, stress, task, canonical, sha256_hex(canonical))
 
-    def find(self, path: tuple[str, ...]) -> JsonValue:
-        """Return what a template's path names; raises KeyError if it is missing (None is null)."""
-        match path:
-            case ("task",):
-                return self.task
-            case ("activity_level",):
-                return self.activity_level
-            case ("stress",):
-                return self.stress
-            case ("semantic_traits", *keys):
-                value: JsonValue = self.semantic_traits
-                for key in keys:
-                    if not isinstance(value, Mapping):
-                        raise KeyError(key)
-                    value = value[key]
-                return value
-        raise KeyError(path)
+    def find(self, path: tuple[str, ...]) -> JsonValue | Missing:
+        """Return what a template's path names, MISSING if the payload does not have it (None is null)."""
+        root = path[0]
+        if root != "semantic_traits":
+            return getattr(self, root) if root in FIELDS and len(path) == 1 else MISSING
+        value: JsonValue | Missing = self.semantic_traits
+        for key in path[1:]:
+            if not isinstance(value, (dict, Mapping)):
+                return MISSING
+            value = value.get(key, MISSING)
+        return value
 
 
 def _raise_findings(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 
-from pecia_service.canonical import JsonValue, canonical_json, sha256_hex
+from pecia_service.canonical import canonical_json, sha256_hex
 from pecia_service.errors import ErrorReason, PreconditionError
-from pecia_service.registry.model import Slot, Template
-from pecia_service.registry.placeholders import Literal, Placeholder
-from pecia_service.rendering.model import PromptPart, RenderResult, ResolvedBundle
-from pecia_service.rendering.payload import Payload
+from pecia_service.rendering.model import RenderResult, ResolvedBundle
+from pecia_service.rendering.payload import MISSING, Payload
+from pecia_service.rendering.plan import Insertion, Plan
 
 RENDERER_VERSION = "1"
 """Changes only when the same input would give another output."""
@@ -32,45 +31,28 @@ class Renderer:
         Raises PreconditionError: PLACEHOLDER_UNRESOLVED for a path that the payload lacks, PROMPT_TOO_LARGE
         before anything is joined.
         """
-        values = _Values(payload)
-        fragments = [
-            self._fill(slot, template, resolved, values) for slot, template in resolved.templates.items()
-        ]
-        self._check_size(fragments)
-        texts = ["".join(fragment) for fragment in fragments]
-        prompt = SEPARATOR.join(texts)
+        plan = resolved.plan
+        values = _insert_all(plan, payload)
+        self._check_size(plan, values)
+        texts = (*plan.texts, *values)
+        parts = tuple(["".join(pick(texts)) for pick in plan.parts])
+        prompt = SEPARATOR.join(parts)
         return RenderResult(
-            prompt,
-            tuple(
-                PromptPart(slot, template.role, text)
-                for (slot, template), text in zip(resolved.templates.items(), texts, strict=True)
-            ),
-            sha256_hex(prompt.encode()),
-            payload.payload_hash,
-            resolved,
-            RENDERER_VERSION,
+            prompt, parts, sha256_hex(prompt.encode()), payload.payload_hash, resolved, RENDERER_VERSION
         )
 
-    def _fill(self, slot: Slot, template: Template, resolved: ResolvedBundle, values: _Values) -> list[str]:
-        fragments: list[str] = []
-        for segment in template.segments:
-            if isinstance(segment, Literal):
-                fragments.append(segment.text)
-            elif segment.path[0] == "constraints":
-                fragments.append(resolved.constraints_text)
-            else:
-                fragments.append(values.insert(segment, slot, template))
-        return fragments
-
-    def _check_size(self, fragments: list[list[str]]) -> None:
+    def _check_size(self, plan: Plan, values: Sequence[str]) -> None:
         """Count characters first: most prompts are too small to be too large in any encoding."""
-        separators = len(SEPARATOR) * (len(fragments) - 1)
-        characters = separators + sum(len(text) for fragment in fragments for text in fragment)
+        separators = len(SEPARATOR) * (len(plan.parts) - 1)
+        characters = separators + plan.characters
+        for insertion, value in zip(plan.insertions, values, strict=True):
+            characters += len(value) * insertion.count
         if characters * _MAX_UTF8_BYTES <= self._max_prompt_bytes:
             return
         # A text that is inserted a thousand times is encoded once.
-        counts = Counter(text for fragment in fragments for text in fragment)
-        size = separators + sum(len(text.encode()) * count for text, count in counts.items())
+        size = separators + plan.fixed_bytes()
+        for insertion, value in zip(plan.insertions, values, strict=True):
+            size += len(value.encode()) * insertion.count
         if size > self._max_prompt_bytes:
             raise PreconditionError(
                 ErrorReason.PROMPT_TOO_LARGE,
@@ -79,45 +61,42 @@ class Renderer:
             )
 
 
-class _Values:
-    """What one payload inserts; each path is written once, however often templates read it."""
+def _insert_all(plan: Plan, payload: Payload) -> list[str]:
+    """Return what each placeholder inserts; raises PreconditionError (PLACEHOLDER_UNRESOLVED).
 
-    def __init__(self, payload: Payload) -> None:
-        self._payload = payload
-        self._written: dict[tuple[tuple[str, ...], bool], str] = {}
-
-    def insert(self, placeholder: Placeholder, slot: Slot, template: Template) -> str:
-        """Return what a placeholder inserts; raises PreconditionError (PLACEHOLDER_UNRESOLVED)."""
-        key = (placeholder.path, placeholder.as_json)
-        written = self._written.get(key)
-        if written is not None:
-            return written
-        try:
-            value = self._payload.find(placeholder.path)
-        except KeyError:
-            if placeholder.default is None:
-                raise _unresolved(placeholder, slot, template) from None
-            return placeholder.default
-        self._written[key] = text = _insert(value, as_json=placeholder.as_json)
-        return text
-
-
-def _insert(value: JsonValue, *, as_json: bool) -> str:
-    """Return text as it is and anything else as canonical JSON; `as_json` makes text JSON too."""
-    if isinstance(value, str) and not as_json:
-        return value
-    return canonical_json(value).decode()
+    Each path is written once, however often templates read it.
+    """
+    written: list[str | None] = []
+    for path, as_json in plan.reads:
+        value = payload.find(path)
+        if value is MISSING:
+            written.append(None)
+        # Text is inserted as it is, unless it is to be JSON as everything else is.
+        elif isinstance(value, str) and not as_json:
+            written.append(value)
+        else:
+            written.append(canonical_json(value).decode())
+    values = []
+    for insertion in plan.insertions:
+        text = written[insertion.read]
+        if text is None:
+            text = insertion.placeholder.default
+            if text is None:
+                raise _unresolved(insertion)
+        values.append(text)
+    return values
 
 
-def _unresolved(placeholder: Placeholder, slot: Slot, template: Template) -> PreconditionError:
+def _unresolved(insertion: Insertion) -> PreconditionError:
+    slot, template, path = insertion.slot, insertion.template, insertion.placeholder.dotted
     return PreconditionError(
         ErrorReason.PLACEHOLDER_UNRESOLVED,
-        f"slot {slot.value}: template {template.ref} needs {placeholder.dotted}, which the payload lacks; "
+        f"slot {slot.value}: template {template.ref} needs {path}, which the payload lacks; "
         "add it, or give the placeholder a default",
         metadata={
             "slot": slot.value,
             "template_id": template.template_id,
             "semver": template.semver,
-            "path": placeholder.dotted,
+            "path": path,
         },
     )
