@@ -85,8 +85,10 @@ def pin(tools: Path, name: str, version: str, install: Callable[[Path], None]) -
     return folder
 
 
-def buf_generate(template: Path, output: Path, *folders: Path) -> None:
+def buf_generate(template: Path, output: Path, *folders: Path, source: Path = PROTOS) -> None:
     """Generate from the contract into `output` by a template of buf, with plugins from folders before PATH.
+
+    `source` is another folder of .proto files to generate from.
 
     Raises `ToolError` with what buf or a plugin said when it fails.
     """
@@ -94,6 +96,6 @@ def buf_generate(template: Path, output: Path, *folders: Path) -> None:
     buf = beside if beside.exists() else find("buf", "pip install -e '.[dev]', which `make` does by itself")
     path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])
     run(
-        [buf, "generate", PROTOS, "--template", template, "--output", output],
+        [buf, "generate", source, "--template", template, "--output", output],
         environment={"PATH": path},
     )
