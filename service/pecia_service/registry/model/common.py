@@ -20,6 +20,9 @@ class Role(enum.Enum):
     DEVELOPER = "developer"
     USER = "user"
 
+    # They are equal when they are one. Enum's own hash is a function in Python, of which a render needs many.
+    __hash__ = object.__hash__
+
 
 class Slot(enum.Enum):
     """A place in a bundle; iterating gives the assembly order, the value is the canonical name."""
@@ -28,6 +31,8 @@ class Slot(enum.Enum):
     PERSONALITY = "personality"
     ACTIVITY = "activity"
     TASK = "task"
+
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)

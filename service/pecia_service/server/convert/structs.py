@@ -83,8 +83,15 @@ def _json_to_value(item: JsonValue, value: struct_pb2.Value) -> None:
 
 def to_timestamp(microseconds: int) -> timestamp_pb2.Timestamp:
     """Write microseconds since the epoch; what lies outside the years 1 to 9999 becomes their nearest end."""
-    seconds, rest = divmod(max(_FIRST, min(microseconds, _LAST)), MICROSECONDS)
-    return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1000)
+    timestamp = timestamp_pb2.Timestamp()
+    write_timestamp(microseconds, timestamp)
+    return timestamp
+
+
+def write_timestamp(microseconds: int, timestamp: timestamp_pb2.Timestamp) -> None:
+    """Write as `to_timestamp` does, into a message that is there."""
+    timestamp.seconds, rest = divmod(max(_FIRST, min(microseconds, _LAST)), MICROSECONDS)
+    timestamp.nanos = rest * 1000
 
 
 def from_timestamp(timestamp: timestamp_pb2.Timestamp, field: str) -> int:
