@@ -13,12 +13,14 @@ from pecia_client.errors import PeciaError
 from pecia_client.payload import payload_from_mapping
 from pecia_client.references import parse_bundle_ref, parse_template_ref
 from pecia_client.requests import audit_filter, render_request
+from pecia_client.retry import RetryPolicy
 
 __all__ = [
     "DEFAULT_TARGET",
     "AsyncClient",
     "Client",
     "PeciaError",
+    "RetryPolicy",
     "audit_filter",
     "bundle_definition",
     "check_target",

@@ -20,14 +20,16 @@ from pecia_client.channel import (
     check_target,
 )
 from pecia_client.requests import random_request_id
+from pecia_client.retry import DEFAULT_RETRY, RetryPolicy
 from pecia_client.security import Security
 
 
 class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls, AsyncAdminCalls):
     """Talk to a Pecia server from asyncio; make one client and share it between tasks.
 
-    A call that finds the server unavailable is tried up to four times. Make the client inside a running
-    event loop, and close it or use it in `async with`.
+    All its calls go over one connection, which is made anew when it breaks. A call that finds the server
+    unavailable is made again (see `RetryPolicy`). Make the client inside a running event loop, and close it
+    or use it in `async with`.
 
     Attributes:
         channel: The gRPC channel, for what is beyond Pecia's contract, such as health checks.
@@ -44,6 +46,7 @@ class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls, AsyncAdminCalls):
         client_certificate: bytes | None = None,
         client_key: bytes | None = None,
         api_key: str | None = None,
+        retry: RetryPolicy | None = DEFAULT_RETRY,
         options: ChannelOptions = (),
         new_request_id: Callable[[], str] = random_request_id,
     ) -> None:
@@ -59,6 +62,8 @@ class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls, AsyncAdminCalls):
             client_key: The key of that certificate (PEM).
             api_key: Sent with each call, also without TLS: keep such connections to this machine, or within
                 a mesh that encrypts.
+            retry: When a call that failed is made again; None means never, but for one that gRPC knows not to
+                have reached a server.
             options: gRPC channel options that are added to or replace the client's own.
             new_request_id: Makes the UUID under which a label mutation is safe to retry.
 
@@ -69,7 +74,7 @@ class AsyncClient(AsyncRegistryCalls, AsyncPromptCalls, AsyncAdminCalls):
         """
         security = Security(tls, ca, client_certificate, client_key, api_key)
         credentials = security.channel_credentials()
-        arguments = channel_options(check_target(target), options)
+        arguments = channel_options(check_target(target), options, retry)
         self.channel = (
             aio.insecure_channel(target, options=arguments)
             if credentials is None

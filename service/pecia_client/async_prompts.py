@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime
 
+import grpc
 from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1.audit_pb2 import AuditFilter, AuditRecord
@@ -18,6 +19,7 @@ from pecia.v1.replay_pb2 import ReplayResult
 from pecia_client.async_calls import AsyncCalls
 from pecia_client.errors import PeciaError
 from pecia_client.requests import check_output_request, prune_request, render_request, replay_request
+from pecia_client.stream_end import StreamEnd, StreamTally
 
 _Pair = tuple[str, pb.RenderRequest]
 
@@ -79,24 +81,30 @@ class AsyncPromptCalls:
     ) -> AsyncIterator[pb.RenderStreamResponse]:
         """Render for as long as `requests` gives pairs of correlation id and request; any order of answers.
 
-        Without a timeout there is no deadline. What `requests` raises ends the stream and is raised here.
+        Without a timeout there is no deadline, and nothing is retried. What `requests` raises ends the stream
+        and is raised here. A stream that ends well without all answers is an error too (UNAVAILABLE).
         """
-        failures: list[Exception] = []
+        tally = StreamTally()
         responses = self._prompts.RenderStream(
-            _stream_messages(requests, failures), timeout=timeout, metadata=self._prompt_calls.metadata
+            _stream_messages(requests, tally), timeout=timeout, metadata=self._prompt_calls.metadata
         )
+        end = StreamEnd(responses)
         try:
             async for response in responses:
+                tally.answered += 1
                 yield response
         except aio.AioRpcError as error:
-            raise PeciaError.from_call(error) from error
+            told = await end.explain(error)
+            if told.code() is not grpc.StatusCode.OK:
+                raise PeciaError.from_call(told) from error
         except asyncio.CancelledError:
             # gRPC answers a failing request iterator by cancelling the call and dropping the reason.
-            if failures:
-                raise failures[0] from None
+            if tally.failure is not None:
+                raise tally.failure from None
             raise
         finally:
             responses.cancel()
+        tally.check()
 
     async def replay(
         self,
@@ -169,15 +177,18 @@ class AsyncPromptCalls:
 
 
 async def _stream_messages(
-    requests: AsyncIterable[_Pair] | Iterable[_Pair], failures: list[Exception]
+    requests: AsyncIterable[_Pair] | Iterable[_Pair], tally: StreamTally
 ) -> AsyncIterator[pb.RenderStreamRequest]:
     try:
         if isinstance(requests, AsyncIterable):
             async for correlation_id, request in requests:
+                tally.sent += 1
                 yield pb.RenderStreamRequest(correlation_id=correlation_id, request=request)
         else:
             for correlation_id, request in requests:
+                tally.sent += 1
                 yield pb.RenderStreamRequest(correlation_id=correlation_id, request=request)
     except Exception as error:
-        failures.append(error)
+        tally.failure = error
         raise
+    tally.complete = True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Sequence
+
+from pecia_client.retry import DEFAULT_RETRY, RetryPolicy
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT = 10.0
@@ -18,27 +19,6 @@ _LOOPBACK = ("127.0.0.1:", "localhost:", "[::1]:", "unix:")
 
 _ADDRESS = re.compile(r"(?P<host>[^\s:/\[\]@]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{1,5})", re.ASCII)
 _MAX_PORT = 65_535
-
-# Every RPC of the contract is idempotent or made so by a request_id, so all may be retried.
-_SERVICE_CONFIG = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [
-                    {"service": f"pecia.v1.{name}"}
-                    for name in ("RegistryService", "PromptService", "AdminService")
-                ],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "2s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ]
-    }
-)
 
 ChannelOptions = Sequence[tuple[str, str | int]]
 
@@ -67,15 +47,18 @@ def _may_be_ipv6(address: str | None) -> bool:
     return True
 
 
-def channel_options(target: str, overrides: ChannelOptions = ()) -> list[tuple[str, str | int]]:
+def channel_options(
+    target: str, overrides: ChannelOptions = (), retry: RetryPolicy | None = DEFAULT_RETRY
+) -> list[tuple[str, str | int]]:
     """Give the options of a channel to `target`; an override replaces the option of the same name."""
     options: dict[str, str | int] = {
         "grpc.max_receive_message_length": _MAX_MESSAGE_BYTES,
         "grpc.max_send_message_length": _MAX_MESSAGE_BYTES,
         "grpc.keepalive_time_ms": _KEEPALIVE_TIME_MS,
         "grpc.keepalive_timeout_ms": _KEEPALIVE_TIMEOUT_MS,
-        "grpc.service_config": _SERVICE_CONFIG,
     }
+    if retry is not None:
+        options["grpc.service_config"] = retry.service_config()
     if target.startswith(_LOOPBACK):
         # A proxy named in the environment cannot reach this machine's own loopback.
         options["grpc.enable_http_proxy"] = 0

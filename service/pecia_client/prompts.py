@@ -17,6 +17,7 @@ from pecia.v1.replay_pb2 import ReplayResult
 from pecia_client.calls import Calls
 from pecia_client.errors import PeciaError
 from pecia_client.requests import check_output_request, prune_request, render_request, replay_request
+from pecia_client.stream_end import StreamTally
 
 _Pair = tuple[str, pb.RenderRequest]
 
@@ -78,21 +79,25 @@ class PromptCalls:
     ) -> Iterator[pb.RenderStreamResponse]:
         """Render for as long as `requests` gives pairs of correlation id and request; any order of answers.
 
-        Without a timeout there is no deadline. What `requests` raises ends the stream and is raised here.
+        Without a timeout there is no deadline, and nothing is retried. What `requests` raises ends the stream
+        and is raised here. A stream that ends well without all answers is an error too (UNAVAILABLE).
         """
-        failures: list[Exception] = []
+        tally = StreamTally()
         responses = self._prompts.RenderStream(
-            _stream_messages(requests, failures), timeout=timeout, metadata=self._prompt_calls.metadata
+            _stream_messages(requests, tally), timeout=timeout, metadata=self._prompt_calls.metadata
         )
         try:
-            yield from responses
+            for response in responses:
+                tally.answered += 1
+                yield response
         except grpc.RpcError as error:
             # gRPC answers a failing request iterator by cancelling the call and dropping the reason.
-            if failures:
-                raise failures[0] from None
+            if tally.failure is not None:
+                raise tally.failure from None
             raise PeciaError.from_call(error) from error
         finally:
             responses.cancel()
+        tally.check()
 
     def replay(
         self,
@@ -164,12 +169,12 @@ class PromptCalls:
         return self._prompt_calls.unary(self._prompts.CheckOutput, request, timeout)
 
 
-def _stream_messages(
-    requests: Iterable[_Pair], failures: list[Exception]
-) -> Iterator[pb.RenderStreamRequest]:
+def _stream_messages(requests: Iterable[_Pair], tally: StreamTally) -> Iterator[pb.RenderStreamRequest]:
     try:
         for correlation_id, request in requests:
+            tally.sent += 1
             yield pb.RenderStreamRequest(correlation_id=correlation_id, request=request)
     except Exception as error:
-        failures.append(error)
+        tally.failure = error
         raise
+    tally.complete = True
