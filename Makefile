@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test faults lint style types imports contract generate release-contract golden clean
+.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance golden clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -79,10 +79,17 @@ generate: $(DEVELOPMENT) ## Regenerate the stubs and the descriptor set in gener
 release-contract: $(DEVELOPMENT) ## Record the contract as released: what `make contract` protects
 	$(BIN)/buf build protos --exclude-source-info --output $(RELEASED)
 
+clients: $(DEVELOPMENT) ## Generate the clients for Go, TypeScript and Java, or LANGUAGES='go java'
+	$(BIN)/python -m protos.clients.generate $(LANGUAGES)
+
+conformance: $(DEVELOPMENT) ## Prove the clients of all languages, or LANGUAGES='python go', on a live server
+	$(BIN)/python tests/clients/run.py $(if $(LANGUAGES),--languages $(LANGUAGES))
+
 golden: $(DEVELOPMENT) ## Regenerate the golden vectors in tests/golden/
 	$(BIN)/python tests/golden/generate.py
 
-clean: ## Remove the virtual environment and every cache
+clean: ## Remove the virtual environment, generated clients and every cache
+	rm -rf generated/clients tests/clients/*/target tests/clients/*/node_modules tests/clients/*/dist
 	rm -rf $(VENV) .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 $(RUNTIME): pyproject.toml | $(BIN)/python

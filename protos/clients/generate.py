@@ -6,6 +6,7 @@ The output is not committed. Run it from the repository's folder: `python -m pro
 import argparse
 import hashlib
 import importlib
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from protos.clients.tools import PROTOS, ROOT, MissingToolError, ToolError
 LANGUAGES: Final = ("go", "typescript", "java")
 OUTPUT: Final = ROOT / "generated" / "clients"
 TOOLS: Final = ROOT / ".venv" / ".clients"
+ENVIRONMENT: Final = {"go": ("GO_MODULE",)}
+"""The variables that a language's client depends on."""
 EXIT_MISSING: Final = 77
 
 
@@ -59,6 +62,8 @@ def digest(language: str) -> str:
     for path in sorted(path for path in files if path.is_file()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.update(f"{path.relative_to(PROTOS)} {content}\n".encode())
+    for variable in ENVIRONMENT.get(language, ()):
+        whole.update(f"{variable}={os.environ.get(variable, '')}\n".encode())
     return whole.hexdigest()
 
 
