@@ -1,0 +1,90 @@
+"""Measure Pecia against its floor, its own other settings, and what would be used instead of it.
+
+Everything runs on this machine, in rounds that take turns, and is compared as ratios; the last table says of
+each target whether it is met.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from load.bench import plots, report
+from load.bench.bench import FULL, QUICK, Bench, Results
+from load.bench.engines import engines
+from load.bench.peers import peers
+from load.bench.processors import Shares, within
+from load.bench.serving import bulk, cold, floor, replay
+from load.bench.stores import Databases
+from load.bench.storing import stored
+from load.bench.targets import judge
+from load.bench.verifying import verifying
+from load.bench.workers import workers
+
+PARTS: Final[Mapping[str, Callable[[Bench], None]]] = {
+    "floor": floor,
+    "bulk": bulk,
+    "cold": cold,
+    "replay": replay,
+    "verify": verifying,
+    "renderers": engines,
+    "stored": stored,
+    "workers": workers,
+    "peers": peers,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts that are asked for, and print their tables."""
+    parser = argparse.ArgumentParser(prog="make bench ARGS='...'", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few minutes, to try it out: wide spreads")
+    parser.add_argument("--only", action="append", choices=PARTS, help="one part (may be repeated)")
+    parser.add_argument("--rounds", type=int, help="rounds in which the variants take turns")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="write the tables between the markers of a document, and plots",
+    )
+    options = parser.parse_args(arguments)
+    scale = QUICK if options.quick else FULL
+    if options.rounds:
+        scale = replace(scale, rounds=options.rounds)
+    begun = time.monotonic()
+
+    def progress(message: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {message}", file=sys.stderr, flush=True)
+
+    results = Results()
+    shares = Shares.of_machine()
+    with TemporaryDirectory(prefix="pecia-bench-") as folder, within(shares.others):
+        databases = Databases(Path(folder))
+        try:
+            bench = Bench(scale, shares, databases, results, progress)
+            for name in options.only or PARTS:
+                progress(f"== {name}")
+                PARTS[name](bench)
+        finally:
+            databases.close()
+    about, judged = report.machine(), judge(results.rows)
+    if options.json:
+        options.json.write_text(
+            report.document(about, results.rows, judged, results.details), encoding="utf-8"
+        )
+    if options.write:
+        folder = options.write.with_suffix("")
+        drawn = [f"{folder.name}/{file.name}" for file in plots.draw(results.rows, folder)]
+        report.write_between_markers(options.write, report.markdown(about, results.rows, judged, drawn))
+    print(report.text(about, results.rows, judged))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
