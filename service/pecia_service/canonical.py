@@ -204,6 +204,19 @@ def canonical_json(value: JsonValue) -> bytes:
             raise ValueError(f"RFC 8785 has no form for this value: {error}") from error
 
 
+def canonical_object(members: Mapping[str, JsonValue], **canonical: bytes) -> bytes:
+    """Return the canonical JSON of an object, some of whose members are given in that form already.
+
+    Raises as `canonical_json`.
+    """
+    try:
+        written = {name: orjson.Fragment(form) for name, form in canonical.items()}
+        return orjson.dumps({**_object_for_orjson(members), **written}, option=orjson.OPT_SORT_KEYS)
+    except (_NotExactError, orjson.JSONEncodeError, RecursionError):
+        read = {name: exact_numbers(orjson.loads(form)) for name, form in canonical.items()}
+        return canonical_json({**members, **read})
+
+
 def exact_numbers(value: JsonValue) -> JsonValue:
     """Return a value read from canonical JSON with the numbers that it was written from.
 
@@ -241,13 +254,17 @@ def _for_orjson(value: JsonValue) -> JsonValue:
             raise _NotExactError
         return value
     if isinstance(value, (dict, Mapping)):
-        copy: dict[str, JsonValue] = {}
-        for key, item in value.items():
-            if not key.isascii() and max(key) > "\uffff":
-                raise _NotExactError
-            # Strings are most of what there is, and need no call.
-            copy[key] = item if isinstance(item, str) else _for_orjson(item)
-        return copy
+        return _object_for_orjson(value)
     if isinstance(value, _BINARY):
         raise _NotExactError
     return [_for_orjson(item) for item in value]
+
+
+def _object_for_orjson(value: JsonObject) -> dict[str, JsonValue]:
+    copy: dict[str, JsonValue] = {}
+    for key, item in value.items():
+        if not key.isascii() and max(key) > "\uffff":
+            raise _NotExactError
+        # Strings are most of what there is, and need no call.
+        copy[key] = item if isinstance(item, str) else _for_orjson(item)
+    return copy

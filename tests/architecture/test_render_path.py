@@ -19,7 +19,7 @@ PURE = [PACKAGE / "canonical.py", PACKAGE / "errors.py"] + [
     path
     for room, names in (
         ("registry", ("model", "constraints", "diff", "identifiers", "line_diff", "placeholders")),
-        ("rendering", ("checking", "model", "payload", "plan", "renderer")),
+        ("rendering", ("checking", "model", "payload", "plan", "renderer", "uses")),
         ("audit", ("record", "comparison", "filter")),
     )
     for name in names

@@ -8,8 +8,8 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pecia_service.canonical import JsonValue, canonical_json, exact_numbers
-from support.strategies import any_double, any_text, json_values
+from pecia_service.canonical import JsonObject, JsonValue, canonical_json, canonical_object, exact_numbers
+from support.strategies import any_double, any_text, json_objects, json_values
 
 # RFC 8785, appendix B: IEEE 754 bits and the text that they are written as.
 RFC_8785_NUMBERS = {
@@ -232,3 +232,17 @@ def test_reading_back_makes_large_integers_doubles_again() -> None:
     assert repr(exact_numbers(value)) == (
         "{'a': [1e+17, -9007199254740992.0, 9007199254740991, True, 'x', None, 0.5]}"
     )
+
+
+@given(members=json_objects, value=json_values)
+def test_an_object_takes_what_is_canonical_already(members: JsonObject, value: JsonValue) -> None:
+    """An object with a member that was written before is the one with the member's value."""
+    assert canonical_object(members, given=canonical_json(value)) == canonical_json(
+        {**members, "given": value}
+    )
+
+
+def test_an_object_with_a_member_of_no_canonical_form_is_refused() -> None:
+    """What RFC 8785 has no form for is a ValueError also beside a member that has one."""
+    with pytest.raises(ValueError, match="RFC 8785 has no form"):
+        canonical_object({"text": "\ud800"}, given=b"[]")

@@ -5,55 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from pecia_service.canonical import JsonObject, canonical_json, sha256_hex
-from pecia_service.registry.model import Slot, Template, TemplateRef
+from pecia_service.canonical import canonical_object, sha256_hex
+from pecia_service.registry.model import Template
 from pecia_service.rendering.model import Receipt, RenderResult
 from pecia_service.rendering.payload import Payload
+from pecia_service.rendering.uses import TemplateUses
 
 _FORMAT = "pecia.audit-record.v1"
 
 # Receipt, hashes and names: about what they take in memory, measured over records without texts.
 _RECORD_WEIGHT = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateUse:
-    """The template that a slot was rendered from, with the hashes that it had."""
-
-    slot: Slot
-    template_id: str
-    semver: str
-    content_hash: str
-    constraints_hash: str
-    definition_hash: str
-
-    @classmethod
-    def of(cls, slot: Slot, template: Template) -> TemplateUse:
-        """Note down a template."""
-        return cls(
-            slot,
-            template.template_id,
-            template.semver,
-            template.content_hash,
-            template.constraints_hash,
-            template.definition_hash,
-        )
-
-    @property
-    def ref(self) -> TemplateRef:
-        """The template's identity."""
-        return TemplateRef(self.template_id, self.semver)
-
-    def to_json(self) -> dict[str, str]:
-        """Return the object that is hashed and stored."""
-        return {
-            "slot": self.slot.value,
-            "template_id": self.template_id,
-            "semver": self.semver,
-            "content_hash": self.content_hash,
-            "constraints_hash": self.constraints_hash,
-            "definition_hash": self.definition_hash,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +28,7 @@ class AuditRecord:
 
     tenant_id: str
     receipt: Receipt
-    templates: tuple[TemplateUse, ...]
+    templates: TemplateUses
     inline: bool
     payload: bytes | None
     prompt: str | None
@@ -117,19 +78,20 @@ def make_record(
     keep_payload: bool,
 ) -> AuditRecord:
     """Make the record of a render; `inline` says that its pieces came with the request and must be kept."""
-    templates = result.resolved.templates
-    uses = tuple(TemplateUse.of(slot, template) for slot, template in templates.items())
-    record_hash = sha256_hex(canonical_json(_hashed(receipt, uses, inline=inline)))
+    resolved = result.resolved
+    pieces: tuple[Template, ...] = ()
+    if inline:
+        pieces = tuple({piece.definition_hash: piece for piece in resolved.templates.values()}.values())
     return AuditRecord(
         tenant_id,
         receipt,
-        uses,
+        resolved.uses,
         inline,
         payload.canonical if keep_payload else None,
         result.prompt if keep_prompt else None,
         None,
-        record_hash,
-        tuple({piece.definition_hash: piece for piece in templates.values()}.values()) if inline else (),
+        sha256_hex(_hashed(receipt, resolved.uses, inline=inline)),
+        pieces,
     )
 
 
@@ -147,25 +109,30 @@ def _has_its_hash(record: AuditRecord) -> bool:
     if record.redacted_at is not None and not (record.prompt is None and record.payload is None):
         return False
     try:
-        hashed = canonical_json(_hashed(record.receipt, record.templates, inline=record.inline))
+        hashed = _hashed(record.receipt, record.templates, inline=record.inline)
     except ValueError:
         return False
     return sha256_hex(hashed) == record.record_hash
 
 
-def _hashed(receipt: Receipt, templates: tuple[TemplateUse, ...], *, inline: bool) -> JsonObject:
-    """Return what the record's hash is made of: not the texts, which have hashes of their own in it."""
-    return {
-        "format": _FORMAT,
-        "render_id": receipt.render_id,
-        "prompt_hash": receipt.prompt_hash,
-        "bundle_hash": receipt.bundle_hash,
-        "payload_hash": receipt.payload_hash,
-        "bundle_id": receipt.bundle_id,
-        "semver": receipt.semver,
-        "renderer_version": receipt.renderer_version,
-        "adapter_version": receipt.adapter_version,
-        "created_at": receipt.created_at,
-        "templates": [use.to_json() for use in templates],
-        "inline": inline,
-    }
+def _hashed(receipt: Receipt, templates: TemplateUses, *, inline: bool) -> bytes:
+    """Return what the record's hash is made of: not the texts, which have hashes of their own in it.
+
+    Raises ValueError for a damaged record that has no canonical form.
+    """
+    return canonical_object(
+        {
+            "format": _FORMAT,
+            "render_id": receipt.render_id,
+            "prompt_hash": receipt.prompt_hash,
+            "bundle_hash": receipt.bundle_hash,
+            "payload_hash": receipt.payload_hash,
+            "bundle_id": receipt.bundle_id,
+            "semver": receipt.semver,
+            "renderer_version": receipt.renderer_version,
+            "adapter_version": receipt.adapter_version,
+            "created_at": receipt.created_at,
+            "inline": inline,
+        },
+        templates=templates.canonical,
+    )

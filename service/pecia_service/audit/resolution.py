@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pecia_service.audit.comparison import ReplayCause, ReplayFinding
 from pecia_service.audit.ports import Sources
-from pecia_service.audit.record import AuditRecord, TemplateUse
+from pecia_service.audit.record import AuditRecord
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import DataLossError, InvalidInputError, NotFoundError
 from pecia_service.registry.identifiers import require_identifier, require_semver
@@ -21,6 +21,7 @@ from pecia_service.registry.model import (
     TemplateRef,
 )
 from pecia_service.rendering.model import ResolvedBundle
+from pecia_service.rendering.uses import TemplateUse, TemplateUses
 
 StoredPiece: TypeAlias = Template | DataLossError | TemplateErasedError
 """A template as it is stored now, or the error: PIECE_DAMAGED says which part of it was changed."""
@@ -76,7 +77,7 @@ class Resolver:
     ) -> None:
         self._sources = sources
         self._load_pieces = load_pieces
-        self._memo: BoundedCache[tuple[str, str, bool, tuple[TemplateUse, ...]], Resolution] = BoundedCache(
+        self._memo: BoundedCache[tuple[str, str, bool, TemplateUses], Resolution] = BoundedCache(
             max_entries=max_entries, max_bytes=max_bytes, weigh=_weigh
         )
 

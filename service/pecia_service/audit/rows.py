@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from pecia_service.audit.record import AuditRecord, TemplateUse
-from pecia_service.canonical import canonical_json
+from pecia_service.audit.record import AuditRecord
 from pecia_service.errors import DataLossError
 from pecia_service.registry.model import Slot, Template
 from pecia_service.registry.store.rows import template_from_row, template_to_row
 from pecia_service.rendering.model import Receipt
+from pecia_service.rendering.uses import TemplateUse, TemplateUses
 from pecia_service.storage.column_values import stored_number, stored_text
 
 Values: TypeAlias = dict[str, object]
@@ -48,7 +48,7 @@ def record_to_row(record: AuditRecord) -> Values:
         "semver": receipt.semver,
         "renderer_version": receipt.renderer_version,
         "adapter_version": receipt.adapter_version,
-        "templates_json": canonical_json([use.to_json() for use in record.templates]).decode(),
+        "templates_json": record.templates.canonical.decode(),
         "inline": record.inline,
         "record_hash": record.record_hash,
         "payload": None if record.payload is None else record.payload.decode(),
@@ -71,7 +71,7 @@ class RecordReader:
 
     def __init__(self, tenant_id: str) -> None:
         self._tenant_id = tenant_id
-        self._uses: dict[str, tuple[TemplateUse, ...]] = {}
+        self._uses: dict[str, TemplateUses] = {}
 
     def read(self, row: Mapping[Any, Any]) -> AuditRecord:
         """Return the record of a row; texts that the row does not have are None."""
@@ -111,23 +111,23 @@ def row_to_piece(row: Mapping[Any, Any]) -> Template | DataLossError:
         return error
 
 
-def _uses(templates_json: str) -> tuple[TemplateUse, ...]:
+def _uses(templates_json: str) -> TemplateUses:
     """Return the templates of a record; none, which no record has, when the text is damaged."""
     try:
         items = orjson.loads(templates_json)
     except orjson.JSONDecodeError:
-        return ()
+        return TemplateUses()
     if not isinstance(items, list):
-        return ()
+        return TemplateUses()
     uses = []
     for item in items:
         if not isinstance(item, dict) or item.keys() != _USE_KEYS:
-            return ()
+            return TemplateUses()
         if not all(isinstance(value, str) for value in item.values()):
-            return ()
+            return TemplateUses()
         try:
             slot = Slot(item.pop("slot"))
         except ValueError:
-            return ()
+            return TemplateUses()
         uses.append(TemplateUse(slot, **item))
-    return tuple(uses)
+    return TemplateUses(uses)

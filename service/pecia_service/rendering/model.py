@@ -19,6 +19,7 @@ from pecia_service.registry.model import (
 )
 from pecia_service.registry.placeholders import Placeholder
 from pecia_service.rendering.plan import Plan
+from pecia_service.rendering.uses import TemplateUses
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class ResolvedBundle:
     constraints_text: str
     weight: int
     plan: Plan = field(compare=False, repr=False)
+    uses: TemplateUses = field(compare=False, repr=False)
 
     @classmethod
     def resolve(cls, bundle: Bundle, found: Mapping[TemplateRef, Template]) -> ResolvedBundle:
@@ -69,6 +71,7 @@ class ResolvedBundle:
             constraints.canonical.decode(),
             weight=sum(template.weight for template in templates.values()) + len(constraints.canonical),
             plan=Plan.of(templates, constraints.canonical.decode()),
+            uses=TemplateUses.of(templates),
         )
 
     def payload_paths(self) -> list[PayloadPath]:

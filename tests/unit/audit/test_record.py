@@ -5,9 +5,10 @@ import hashlib
 import json
 
 import pytest
-from pecia_service.audit.record import AuditRecord, Damage, TemplateUse, damage
+from pecia_service.audit.record import AuditRecord, Damage, damage
 from pecia_service.canonical import sha256_hex
 from pecia_service.registry.model import Slot
+from pecia_service.rendering.uses import TemplateUse, TemplateUses
 from support.audit import make_payload, make_pieces, record_render, with_receipt
 
 SOUND = Damage(record=False, prompt=False, payload=False)
@@ -129,19 +130,21 @@ def test_a_changed_template_is_damage_of_the_record(field: str) -> None:
     """Each name and hash of a template is in the record hash."""
     record = record_render()
     first = dataclasses.replace(record.templates[0], **{field: "changed"})  # type: ignore[arg-type] # text only
-    assert damage(dataclasses.replace(record, templates=(first, *record.templates[1:]))) == RECORD
+    changed = TemplateUses((first, *record.templates[1:]))
+    assert damage(dataclasses.replace(record, templates=changed)) == RECORD
 
 
 def test_a_swapped_slot_is_damage_of_the_record() -> None:
     """Which slot a template was in is in the record hash."""
     record = record_render()
     first = dataclasses.replace(record.templates[0], slot=Slot.TASK)
-    assert damage(dataclasses.replace(record, templates=(first, *record.templates[1:]))) == RECORD
+    changed = TemplateUses((first, *record.templates[1:]))
+    assert damage(dataclasses.replace(record, templates=changed)) == RECORD
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"inline": True}, {"record_hash": "0" * 64}, {"templates": ()}],
+    [{"inline": True}, {"record_hash": "0" * 64}, {"templates": TemplateUses()}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_changed_flag_or_hash_is_damage_of_the_record(changes: dict[str, object]) -> None:

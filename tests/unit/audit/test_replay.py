@@ -13,6 +13,7 @@ from pecia_service.canonical import sha256_hex
 from pecia_service.errors import UnavailableError
 from pecia_service.registry.model import Slot, Template, TemplateRef
 from pecia_service.rendering.renderer import Renderer
+from pecia_service.rendering.uses import TemplateUses
 from support.audit import (
     TENANT,
     PieceShelf,
@@ -86,7 +87,7 @@ async def test_a_changed_name_is_damage_of_the_record_and_nothing_else(bundle_id
 
 async def test_lost_templates_of_a_record_are_damage_of_the_record() -> None:
     """A template list that can't be read leaves nothing to resolve."""
-    record = dataclasses.replace(record_render(inline=True), templates=())
+    record = dataclasses.replace(record_render(inline=True), templates=TemplateUses())
     result = await PieceShelf().replayer().replay(record)
     assert told(result) == [(ReplayCause.RECORD_DAMAGED, None)]
 

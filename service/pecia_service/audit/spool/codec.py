@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 
 import orjson
 
-from pecia_service.audit.record import AuditRecord, TemplateUse
+from pecia_service.audit.record import AuditRecord
 from pecia_service.errors import DataLossError
 from pecia_service.registry.model import Slot, Template
 from pecia_service.rendering.model import Receipt
+from pecia_service.rendering.uses import TemplateUse, TemplateUses
 
 _T = TypeVar("_T")
 
@@ -67,7 +68,7 @@ def decode_record(body: bytes) -> AuditRecord:
         return AuditRecord(
             _is(str, fields["tenant_id"]),
             Receipt(*receipt),
-            tuple(
+            TemplateUses(
                 TemplateUse(Slot(slot), *_texts(rest, 5)) for slot, *rest in _is(list, fields["templates"])
             ),
             _is(bool, fields["inline"]),
