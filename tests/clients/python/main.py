@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from clients.python.checks import Checks
+from clients.python.checks import Checks, WrongError
 from clients.python.failures import deadline, error
 from clients.python.local import canonical, payload_hash
 from clients.python.published import label, publish
@@ -35,6 +35,8 @@ def run(name: str, world: World) -> bool:
     checks = Checks()
     try:
         outcome, detail = "passed", CASES[name](world, checks)
+    except WrongError as failure:
+        outcome, detail = "failed", f"{checks.where}: {failure}"
     except Exception as failure:  # noqa: BLE001 - whatever goes wrong fails this case, and the next one runs
         outcome, detail = "failed", f"{checks.where}: {type(failure).__name__}: {failure}"
     line = {"case": name, "outcome": outcome, "checks": checks.made, "detail": detail}
