@@ -38,6 +38,11 @@ class RenderOptions:
             raise size_exceeded("model_type", "characters", len(model), MAX_TAG_LENGTH)
         return cls(model, check_adapter_version(adapter_version, "adapter_version"), validate_only)
 
+    def check_model(self, bundle: Bundle) -> None:
+        """Raise PreconditionError (BUNDLE_UNSUPPORTED_MODEL) for a bundle that lacks the model type."""
+        if self.model_type and self.model_type not in bundle.tags:
+            raise _unsupported_model(bundle, self.model_type)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -132,8 +137,7 @@ class PromptGenerator:
         Raises PreconditionError: BUNDLE_UNSUPPORTED_MODEL, PLACEHOLDER_UNRESOLVED, PROMPT_TOO_LARGE.
         """
         bundle = resolved.bundle
-        if options.model_type and options.model_type not in bundle.tags:
-            raise _unsupported_model(bundle, options.model_type)
+        options.check_model(bundle)
         result = self._renderer.render(resolved, payload)
         receipt = Receipt(
             "" if options.validate_only else self._new_id(),
