@@ -19,13 +19,25 @@ const maxMessageBytes = 64 << 20
 // keepaliveTime is above the five minutes below which gRPC servers drop a client that pings.
 const keepaliveTime = 330 * time.Second
 
-// serviceConfig gives every unary call a deadline of twenty seconds and up to four attempts.
+// retryPolicy makes up to four attempts while the service is UNAVAILABLE.
 //
-// All RPCs of Pecia may be retried: they change nothing, or nothing more when repeated; set a request_id where a label
-// moves by its etag, so that the retry answers what the first attempt did. A shorter deadline of a call's context wins.
-// Streams get neither, because only the caller knows how long one may last and which of its requests were answered.
-// While most calls fail, the throttle stops retries, so that they don't keep down a server that is in trouble.
+// All RPCs of Pecia may be made again: they change nothing, or nothing more. Set a request_id where a label moves by
+// its etag, so that the second attempt answers what the first has done.
+const retryPolicy = `{
+	"maxAttempts": 4,
+	"initialBackoff": "0.1s",
+	"maxBackoff": "2s",
+	"backoffMultiplier": 2,
+	"retryableStatusCodes": ["UNAVAILABLE"]
+}`
+
+// serviceConfig gives calls with one answer a deadline of twenty seconds; a shorter one of their context wins.
+//
+// How long a stream may last only the caller knows, and of a RenderStream also which requests were answered: none of
+// them has a deadline of its own, and RenderStream is not retried. While most calls fail there are no retries, so
+// that they don't keep down a server in trouble.
 const serviceConfig = `{
+	"loadBalancingConfig": [{"round_robin": {}}],
 	"methodConfig": [
 		{
 			"name": [
@@ -34,21 +46,16 @@ const serviceConfig = `{
 				{"service": "pecia.v1.AdminService"}
 			],
 			"timeout": "20s",
-			"retryPolicy": {
-				"maxAttempts": 4,
-				"initialBackoff": "0.1s",
-				"maxBackoff": "2s",
-				"backoffMultiplier": 2,
-				"retryableStatusCodes": ["UNAVAILABLE"]
-			}
+			"retryPolicy": ` + retryPolicy + `
 		},
 		{
 			"name": [
-				{"service": "pecia.v1.PromptService", "method": "RenderStream"},
 				{"service": "pecia.v1.PromptService", "method": "VerifyAudit"},
 				{"service": "pecia.v1.PromptService", "method": "PruneAuditRecords"}
-			]
-		}
+			],
+			"retryPolicy": ` + retryPolicy + `
+		},
+		{"name": [{"service": "pecia.v1.PromptService", "method": "RenderStream"}]}
 	],
 	"retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
 }`
@@ -64,8 +71,8 @@ type Security struct {
 
 // Dial makes a connection, to be shared by all goroutines of a program and closed at its end.
 //
-// It connects in the background: an unreachable server is an error of the first call. Further options come last, so
-// that they win.
+// It connects in the background: an unreachable server is an error of the first call. Behind one name there may be
+// several servers, which take turns. Further options come last, so that they win.
 func Dial(target string, security Security, further ...grpc.DialOption) (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
