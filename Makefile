@@ -2,13 +2,14 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance golden clean
+.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance bench golden clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
+BENCH := $(VENV)/.bench
 RELEASED := protos/released.binpb
 
 # An explicit PYTHON is taken at its word; otherwise an old python3 gives way to a newer one beside it.
@@ -85,6 +86,9 @@ clients: $(DEVELOPMENT) ## Generate the clients for Go, TypeScript and Java, or 
 conformance: $(DEVELOPMENT) ## Prove the clients of all languages, or LANGUAGES='python go', on a live server
 	$(BIN)/python tests/clients/run.py $(if $(LANGUAGES),--languages $(LANGUAGES))
 
+bench: $(BENCH) ## Measure speed against the floor and peers (ARGS='--quick', '--write docs/performance.md')
+	PYTHONPATH=tests $(BIN)/python -m load.bench $(ARGS)
+
 golden: $(DEVELOPMENT) ## Regenerate the golden vectors in tests/golden/
 	$(BIN)/python tests/golden/generate.py
 
@@ -99,6 +103,10 @@ $(RUNTIME): pyproject.toml | $(BIN)/python
 $(DEVELOPMENT): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(RUNTIME) $@
+
+$(BENCH): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	@touch $(RUNTIME) $(DEVELOPMENT) $@
 
 $(BIN)/python:
 	@for python in $(PYTHONS); do \
