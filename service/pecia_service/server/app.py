@@ -27,6 +27,7 @@ from pecia_service import logs
 from pecia_service.bootstrap import Application, application
 from pecia_service.server.admin import AdminServicer
 from pecia_service.server.context import current_caller
+from pecia_service.server.handlers import ByName
 from pecia_service.server.health import HealthServicer
 from pecia_service.server.interceptors.assembly import edge_interceptor
 from pecia_service.server.interceptors.observation import CallObserver
@@ -81,6 +82,7 @@ class PeciaServer:
             options=server_options(settings, share_port=share_port),
         )
         self._health = HealthServicer()
+        by_name = ByName.of(self._server)
         prompt_service_pb2_grpc.add_PromptServiceServicer_to_server(
             PromptServicer(
                 generator=application.generator,
@@ -90,22 +92,22 @@ class PeciaServer:
                 stream_in_flight=settings.stream_in_flight,
                 max_response_bytes=settings.max_response_bytes,
             ),
-            self._server,
+            by_name,
         )
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
             RegistryServicer(
                 registry=application.registry, generator=application.generator, caller=current_caller
             ),
-            self._server,
+            by_name,
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
-            AdminServicer(erasures=application.erasures, caller=current_caller), self._server
+            AdminServicer(erasures=application.erasures, caller=current_caller), by_name
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, by_name)
         if settings.reflection:
             self._add_reflection()
         if settings.channelz:
-            channelz.add_channelz_servicer(self._server)
+            channelz.add_channelz_servicer(by_name)
 
     async def start(self) -> int:
         """Start to serve, and return the port; raises ListenError for an address that can't be had."""
@@ -135,7 +137,7 @@ class PeciaServer:
     def _add_reflection(self) -> None:
         servicer = reflection.ReflectionServicer([*SERVICES, _HEALTH, _REFLECTION_V1ALPHA])
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # in the stubs
-            servicer, self._server
+            servicer, ByName.of(self._server)
         )
         # The messages of v1 are those of v1alpha on the wire.
         handler = grpc.stream_stream_rpc_method_handler(
