@@ -123,6 +123,9 @@ def _tokens(value: object) -> list[str]:
 
 
 def _count(value: object, key: str) -> int:
+    if isinstance(value, float) and value.is_integer():
+        # To JSON 2.0 is the same number as 2.
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _UINT32_MAX:
         raise ValueError(f"{key} must be a whole number that is not negative")
     return value

@@ -11,6 +11,7 @@ from grpc import aio
 from pecia.v1 import admin_service_pb2_grpc, prompt_service_pb2_grpc, registry_service_pb2_grpc
 from pecia_service.bootstrap import Application, application
 from pecia_service.server.app import PeciaServer
+from pecia_service.server.interceptors.observation import CallObserver
 from pecia_service.settings import Settings
 
 
@@ -29,7 +30,9 @@ class LiveServer:
 
 
 @asynccontextmanager
-async def live_server(database_url: str, **overrides: str) -> AsyncIterator[LiveServer]:
+async def live_server(
+    database_url: str, *, observer: CallObserver | None = None, **overrides: str
+) -> AsyncIterator[LiveServer]:
     """Serve on a free port over a database that is migrated or SQLite; overrides are settings as text.
 
     The spool is a folder of this server's own, which is gone afterwards. It looks for what other servers
@@ -47,14 +50,16 @@ async def live_server(database_url: str, **overrides: str) -> AsyncIterator[Live
                 **overrides,
             },
         )
-        async with application(settings) as app, served(settings, app) as live:
+        async with application(settings) as app, served(settings, app, observer) as live:
             yield live
 
 
 @asynccontextmanager
-async def served(settings: Settings, app: Application) -> AsyncIterator[LiveServer]:
+async def served(
+    settings: Settings, app: Application, observer: CallObserver | None = None
+) -> AsyncIterator[LiveServer]:
     """Serve an application, which a test may have given a part of its own, on a free port."""
-    server = PeciaServer(settings, app)
+    server = PeciaServer(settings, app, observer=observer)
     target = f"127.0.0.1:{await server.start()}"
     options = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
     async with aio.insecure_channel(target, options) as channel:

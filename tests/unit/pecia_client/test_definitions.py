@@ -65,7 +65,7 @@ def test_constraints_have_five_known_keys_and_keep_the_rest() -> None:
         {
             "FORBIDDEN_TOKENS": ["AI"],
             "MAX_SENTENCE_LENGTH": 20,
-            "MAX_PARAGRAPHS": 2,
+            "MAX_PARAGRAPHS": 2.0,
             "NO_EMOJI": False,
             "ASSERTIVENESS_LEVEL": 1,
             "REVIEW": {"owner": "safety"},
