@@ -32,18 +32,34 @@ func (c *check) noError(where string, err error) {
 func equal[T comparable](c *check, where string, expected, found T) {
 	c.count++
 	if expected != found {
-		c.fail(where, "expected "+show(expected)+", found "+show(found))
+		wanted, got := aroundDifference(show(expected), show(found))
+		c.fail(where, "expected "+wanted+", found "+got)
 	}
 }
 
-// show writes a value on one line of bounded length.
+// show writes a value on one line.
 func show(value any) string {
-	text := fmt.Sprint(value)
-	if plain, isText := value.(string); isText {
-		text = strconv.QuoteToASCII(plain)
+	if text, isText := value.(string); isText {
+		return strconv.QuoteToASCII(text)
 	}
-	if longest := 300; len(text) > longest {
-		text = fmt.Sprintf("%s... (%d bytes)", text[:longest], len(text))
+	return fmt.Sprint(value)
+}
+
+// aroundDifference cuts two texts, where they are long, to what is around their first difference.
+func aroundDifference(a, b string) (string, string) {
+	const before, after = 40, 160
+	differs := 0
+	for differs < min(len(a), len(b)) && a[differs] == b[differs] {
+		differs++
 	}
-	return text
+	cut := func(text string) string {
+		if differs > before {
+			text = "..." + text[differs-before:]
+		}
+		if len(text) > before+after {
+			text = text[:before+after] + "..."
+		}
+		return text
+	}
+	return cut(a), cut(b)
 }
