@@ -16,7 +16,7 @@ from pecia_service.registry.model import TemplateRef, damaged_bundle
 from pecia_service.rendering.model import ResolvedBundle
 
 from pecia_client.errors import PeciaError
-from pecia_client.offline.pieces import prove
+from pecia_client.offline.pieces import prove, prove_definition
 from pecia_client.offline.render import pecia_errors
 from pecia_client.requests import template_ref
 
@@ -77,8 +77,8 @@ class BundleCache:
     it is rendered; if a template of it was erased, every bundle that holds the template is dropped and the
     render fails with TEMPLATE_ERASED. So this process renders erased text for `max_age` seconds at the
     longest after the server knows of it, and for `max_stale` more while the server cannot be reached. A
-    bundle that nobody renders any more leaves memory when another one is asked for after that time, or by
-    `forget`.
+    bundle that nobody renders any more leaves memory when the server has been asked for another one after
+    that time, or by `forget`.
 
     One cache belongs to the clients of one server and one tenant.
     """
@@ -138,9 +138,7 @@ class BundleCache:
 
     def ask(self, ref: bundle_pb2.BundleRef) -> Question:
         """Begin to ask the server what a reference names, as of now."""
-        with self._lock:
-            self._sweep()
-            return Question(self, ref, self._clock(), self._era)
+        return Question(self, ref, self._clock(), self._era)
 
     def forget(self, template: str | template_pb2.TemplateRef | None = None) -> None:
         """Drop the bundles that hold a template, named as `ID@VERSION`, or everything.
@@ -203,6 +201,7 @@ class BundleCache:
                 entry.checked_at = max(entry.checked_at, question.asked_at)
             self._entries.move_to_end((definition.bundle_id, definition.semver))
             self._checks += 1
+            self._sweep()
             return entry.resolved
 
     def _keep(self, question: Question, resolved: ResolvedBundle) -> None:
@@ -210,6 +209,7 @@ class BundleCache:
         weight = resolved.weight + _ENTRY_BYTES
         with self._lock:
             self._fetches += 1
+            self._sweep()
             if question.era != self._era or weight > self._max_bytes:
                 return
             if name in self._entries:
@@ -236,6 +236,7 @@ class BundleCache:
     def _fallback(self, ref: bundle_pb2.BundleRef) -> ResolvedBundle | None:
         with self._lock:
             entry = self._entry(ref, extra=self._max_stale) if self._max_stale else None
+            self._sweep()
             if entry is not None:
                 self._stale += 1
             return None if entry is None else entry.resolved
@@ -286,11 +287,15 @@ class Question:
     era: int
 
     def known(self, bundle: bundle_pb2.Bundle) -> ResolvedBundle | None:
-        """Return what is kept if the answer is the same; raises PeciaError (PIECE_DAMAGED) for another id."""
+        """Return what is kept if the answer is the same, or None if its templates must be fetched.
+
+        Raises PeciaError (PIECE_DAMAGED) for an answer that is not what was asked for, or not what it was.
+        """
         definition = bundle.definition
-        if definition.bundle_id != self.ref.bundle_id or self.ref.semver not in ("", definition.semver):
-            with pecia_errors():
+        with pecia_errors():
+            if definition.bundle_id != self.ref.bundle_id or self.ref.semver not in ("", definition.semver):
                 raise damaged_bundle(self.ref.bundle_id, self.ref.semver or self.ref.label, "definition")
+            prove_definition(bundle)
         return self.cache._known(self, bundle)
 
     def keep(self, bundle: bundle_pb2.Bundle, templates: Iterable[template_pb2.Template]) -> ResolvedBundle:

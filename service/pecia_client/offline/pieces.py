@@ -36,10 +36,11 @@ def prove(bundle: bundle_pb2.Bundle, templates: Iterable[template_pb2.Template])
     the one that was asked for, and TemplateErasedError (TEMPLATE_ERASED).
     """
     proved = {template.ref: template for template in map(_template, templates)}
-    return ResolvedBundle.resolve(_bundle(bundle), proved)
+    return ResolvedBundle.resolve(prove_definition(bundle), proved)
 
 
-def _bundle(message: bundle_pb2.Bundle) -> Bundle:
+def prove_definition(message: bundle_pb2.Bundle) -> Bundle:
+    """Return a bundle that has the hash of its definition; raises DataLossError (PIECE_DAMAGED)."""
     definition = message.definition
     refs: dict[Slot, TemplateRef] = {}
     for slot in Slot:
