@@ -7,6 +7,7 @@ each target whether it is met.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def progress(message: str) -> None:
         print(f"[{time.monotonic() - begun:5.0f} s] {message}", file=sys.stderr, flush=True)
 
+    # What was started is stopped also when this process is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     results = Results()
     shares = Shares.of_machine()
     with TemporaryDirectory(prefix="pecia-bench-") as folder, within(shares.others):

@@ -2,14 +2,13 @@
 
 It has no interceptor, decodes nothing and encodes nothing: what it costs is gRPC's own. Two steps above it
 show where the way to Render goes: `edge` puts Pecia's interceptor around it, and `messages` decodes each
-request and encodes each answer. Run as a program it prints its port, and ends when its standard input does.
+request and encodes each answer. Run as a program it prints where it listens.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from typing import Any, Final, cast
 
 import grpc
@@ -27,7 +26,7 @@ MESSAGES: Final = "messages"
 
 
 async def serve(answer: bytes, kind: str) -> None:
-    """Serve until standard input ends."""
+    """Serve until the process is ended."""
     settings = Settings.load({})
     message = pb.RenderResponse.FromString(answer)
 
@@ -57,9 +56,8 @@ async def serve(answer: bytes, kind: str) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    print(port, flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await server.stop(None)
+    print(f"127.0.0.1:{port}", flush=True)
+    await server.wait_for_termination()
 
 
 def main() -> None:

@@ -6,19 +6,20 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections import deque
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final
+from typing import Final
 
 from load.bench.processors import cpu_seconds, family, within
 from support.checkout import GENERATED, ROOT, SERVICE
 
+_START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.02
 _SERVES: Final = "serving"
 _ALL_SERVE: Final = "all workers serve"
 
@@ -45,60 +46,46 @@ def pecia(database_url: str, processors: set[int], **settings: object) -> Iterat
 
     Its processes use these processors only, if any are given.
     """
-    with TemporaryDirectory(prefix="pecia-bench-spool-") as spool:
+    with TemporaryDirectory(prefix="pecia-bench-serve-") as folder:
         given = {"listen": "127.0.0.1:0", "database_url": database_url, "log_format": "json"}
-        flags = {**given, "audit_spool_dir": spool, **settings}
+        flags = {**given, "audit_spool_dir": f"{folder}/spool", **settings}
         command = [sys.executable, "-m", "pecia_service.cli.main", "serve"]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
         awaited = _SERVES if settings.get("workers", 1) == 1 else _ALL_SERVE
-        with _running(command, processors, stderr=subprocess.PIPE) as process:
-            assert process.stderr is not None
-            target = _listening(process.stderr, awaited)
-            yield Server(target, family(process.pid))
+        log = Path(folder) / "log"
+        with _running(command, processors, log) as process:
+            entry = json.loads(_await_line(process, log, f'"event":"{awaited}"'))
+            yield Server(str(entry["listen"]), family(process.pid))
 
 
 @contextmanager
 def echo(answer: bytes, kind: str, processors: set[int]) -> Iterator[Server]:
     """Run the floor, or a step above it (see `load.bench.echo`), which answers these bytes."""
     with TemporaryDirectory(prefix="pecia-bench-echo-") as folder:
-        file = Path(folder) / "answer"
+        file, log = Path(folder) / "answer", Path(folder) / "log"
         file.write_bytes(answer)
-        command = [sys.executable, "-m", "load.bench.echo", str(file), kind]
-        with _running(command, processors, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            port = process.stdout.readline().strip()
-            if not port:
-                raise ServerFailedError("the echo server did not start")
-            yield Server(f"127.0.0.1:{port}", [process.pid])
+        with _running([sys.executable, "-m", "load.bench.echo", str(file), kind], processors, log) as process:
+            yield Server(_await_line(process, log, "127.0.0.1:"), [process.pid])
 
 
 @contextmanager
-def _running(
-    command: Sequence[str],
-    processors: set[int],
-    *,
-    stdout: int = subprocess.DEVNULL,
-    stderr: int | None = None,
-) -> Iterator[subprocess.Popen[str]]:
-    """Run a process, and stop it as a supervisor would: by SIGTERM, and by force when that does not help."""
+def _running(command: Sequence[str], processors: set[int], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that says what it has to say in a file, and stop it with all that it started."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PECIA_", "COVERAGE"))
     }
     path = os.pathsep.join(map(str, (GENERATED, SERVICE, ROOT / "tests")))
-    with within(processors):
+    with log.open("wb") as output, within(processors):
         process = subprocess.Popen(
             command,
             env={**environment, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=stdout,
-            stderr=stderr,
-            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     try:
         yield process
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
         process.terminate()
         try:
             process.wait(_STOP_SECONDS)
@@ -107,13 +94,15 @@ def _running(
             process.wait()
 
 
-def _listening(log: IO[str], awaited: str) -> str:
-    """Read the log up to the line that says where the server listens, and have the rest read meanwhile."""
-    last: deque[str] = deque(maxlen=5)
-    for line in log:
-        last.append(line)
-        entry = json.loads(line) if line.startswith("{") else {}
-        if entry.get("event") == awaited:
-            threading.Thread(target=deque, args=(log, 0), daemon=True).start()
-            return str(entry["listen"])
-    raise ServerFailedError(f"pecia serve ended before it served:\n{''.join(last)}")
+def _await_line(process: subprocess.Popen[bytes], log: Path, part: str) -> str:
+    """Wait for a whole line that has this part; raises ServerFailedError when none comes."""
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        ended = process.poll() is not None or time.monotonic() > until
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        for line in lines:
+            if part in line.replace('": "', '":"') and line.endswith("\n"):
+                return line.strip()
+        if ended:
+            raise ServerFailedError(f"a server did not start:\n{''.join(lines[-5:])}")
+        time.sleep(_POLL_SECONDS)
