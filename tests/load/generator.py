@@ -8,7 +8,7 @@ import selectors
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from grpc import aio
 from load.calls import STREAM_METHOD, streamed, unary
@@ -19,7 +19,7 @@ from load.schedule import Schedule, Window, clock, shared
 from pecia_client.channel import channel_options, check_target
 from pecia_client.security import Security
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)

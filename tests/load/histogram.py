@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -48,10 +48,6 @@ class Histogram:
         for other in others:
             self._counts.add(other._counts)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._counts.reset()
-
     def encode(self) -> str:
         """Return it as HdrHistogram's own text (V2, compressed, base64), which other tools read too."""
         text: bytes = self._counts.encode()
@@ -66,17 +62,21 @@ class Histogram:
 
     def at(self, percentile: float) -> float:
         """Return the latency in seconds that so many percent do not exceed."""
-        if self._counts.get_total_count() == 0:
-            return 0.0
-        value: float = self._counts.get_value_at_percentile(percentile)
-        return value / _MICROSECONDS
+        return self._values([percentile])[percentile]
 
     def curve(self) -> list[tuple[float, float]]:
         """Return pairs of a percentile and its latency in seconds."""
-        return [(percentile, self.at(percentile)) for percentile in QUANTILES]
+        return [(percentile, value) for percentile, value in self._values(QUANTILES).items()]
 
     def summary(self) -> Latency:
         """Return what a table shows."""
         count: int = self._counts.get_total_count()
         mean = self._counts.get_mean_value() / _MICROSECONDS if count else 0.0
-        return Latency(count, mean, self.at(50), self.at(90), self.at(99), self.at(99.9), self.at(100))
+        return Latency(count, mean, *self._values((50.0, 90.0, 99.0, 99.9, 100.0)).values())
+
+    def _values(self, percentiles: Sequence[float]) -> dict[float, float]:
+        """Return the latencies at percentiles in rising order, all found in one pass."""
+        if self._counts.get_total_count() == 0:
+            return dict.fromkeys(percentiles, 0.0)
+        values: dict[float, int] = self._counts.get_percentile_to_value_dict(list(percentiles))
+        return {percentile: values[percentile] / _MICROSECONDS for percentile in percentiles}

@@ -16,7 +16,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import click
 import grpc
@@ -145,12 +145,7 @@ def main(
     if settings and not own:
         raise click.UsageError("--set is for the server that --serve starts")
     try:
-        plans = [
-            Plan(kind=Kind(kind), profile=profile, callers=count, rate=rate, **given)
-            for kind, profile, count, rate in itertools.product(
-                kinds, profiles, callers, cast("Sequence[float | None]", rates) or [None]
-            )
-        ]
+        plans = _plans(kinds, profiles, callers, rates, given)
     except PlanError as error:
         raise click.UsageError(str(error)) from None
     if len(plans) > MAX_RUNS:
@@ -174,6 +169,23 @@ def main(
         code = EXIT_IMPOSSIBLE
     _show(results, json_file, prefix)
     sys.exit(code or (EXIT_FAILED if any(result.failed for result in results) else 0))
+
+
+def _plans(
+    kinds: Iterable[str],
+    profiles: Sequence[str],
+    callers: Iterable[int],
+    rates: Iterable[float],
+    given: dict[str, Any],
+) -> list[Plan]:
+    """Return every combination once; raises PlanError."""
+    paces: list[float | None] = [*rates] or [None]
+    plans = [
+        Plan(kind=Kind(kind), profile=profile, callers=count, rate=rate, **given)
+        for kind, profile, count, rate in itertools.product(kinds, profiles, callers, paces)
+    ]
+    # The floors render nothing: they are the same with each profile.
+    return list({plan.name: plan for plan in plans}.values())
 
 
 async def _runs(

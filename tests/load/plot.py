@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 _SIZE: Final = (9.0, 11.0)
 _DOTS: Final = 144
@@ -44,6 +45,10 @@ def draw(results: Sequence[Result]) -> Figure:
     rates.set(ylabel="right answers a second", xlabel="seconds")
     rates.set_ylim(bottom=0)
     tails.set(ylabel="p99, milliseconds", xlabel="seconds", yscale="log")
+    for axes in (curves, tails):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
     for axes in (curves, rates, tails):
         axes.grid(visible=True, which="major", alpha=0.4)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
@@ -51,12 +56,10 @@ def draw(results: Sequence[Result]) -> Figure:
 
 
 def _curve(axes: Axes, result: Result) -> None:
-    points = [
-        (_nines(percentile), _milliseconds(seconds))
-        for percentile, seconds in result.curve
-        if percentile < 100
-    ]
-    axes.plot(*zip(*points, strict=True), label=result.plan.name)
+    # Of a hundred latencies none is the one in a thousand.
+    known = 100 * (1 - 1 / max(2, result.latency.count))
+    points = [(_nines(each), _milliseconds(seconds)) for each, seconds in result.curve if 0 < each <= known]
+    axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=result.plan.name)
 
 
 def _label_percentiles(axes: Axes) -> None:

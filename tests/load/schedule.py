@@ -107,7 +107,7 @@ class Schedule:
 
 
 class _Pace:
-    """When the calls of an open loop are due; `first` is the first that is measured, `end` is behind the last."""
+    """When the calls of an open loop are due, from `first`, which is the first measured one, up to `end`."""
 
     def __init__(self, plan: Plan, rate: float, window: Window) -> None:
         self._start = window.start

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from load.collector import Collector
 from load.histogram import Histogram
@@ -22,6 +22,7 @@ def document(counts: Counts) -> dict[str, Any]:
     return sent
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(1e-6, 3_000), min_size=1, max_size=50))
 def test_a_histogram_is_exact_to_three_digits(latencies: list[float]) -> None:
     """However they are spread, and also when it was sent as text."""
