@@ -102,7 +102,15 @@ async def test_reflection_lists_the_services(server: LiveServer, reflection: str
 
 
 @pytest.mark.parametrize("reflection", REFLECTIONS)
-@pytest.mark.parametrize("symbol", ["pecia.v1.PromptService", "pecia.v1.RenderRequest"])
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "pecia.v1.PromptService",
+        "pecia.v1.PromptService.Render",
+        "pecia.v1.RenderRequest",
+        "pecia.v1.RenderRequest.payload",
+    ],
+)
 async def test_reflection_describes_a_service(server: LiveServer, reflection: str, symbol: str) -> None:
     """The file is given with all that it imports, so that a tool can call the service."""
     answer = await reflect(server, reflection, file_containing_symbol=symbol)
@@ -114,9 +122,10 @@ async def test_reflection_describes_a_service(server: LiveServer, reflection: st
     assert ["Render", "RenderBatch"] == [method.name for method in files[0].service[0].method[:2]]
 
 
-async def test_reflection_does_not_know_what_is_not_there(server: LiveServer) -> None:
+@pytest.mark.parametrize("symbol", ["pecia.v1.Nobody", "pecia.v1.PromptService.Nothing"])
+async def test_reflection_does_not_know_what_is_not_there(server: LiveServer, symbol: str) -> None:
     """A name of nothing is an error of the protocol, and the stream goes on."""
-    answer = await reflect(server, REFLECTIONS[0], file_containing_symbol="pecia.v1.Nobody")
+    answer = await reflect(server, REFLECTIONS[0], file_containing_symbol=symbol)
     assert grpc.StatusCode.NOT_FOUND.value[0] == answer.error_response.error_code
 
 

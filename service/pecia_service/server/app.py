@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc
 import structlog
+from google.protobuf import descriptor_pool
 from grpc import aio
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -38,6 +39,7 @@ from pecia_service.server.monitoring.tracing import traced
 from pecia_service.server.options import server_options
 from pecia_service.server.prompts import PromptServicer
 from pecia_service.server.registry import RegistryServicer
+from pecia_service.server.symbols import SymbolPool
 from pecia_service.server.tls import server_credentials
 from pecia_service.settings import Settings
 
@@ -135,7 +137,9 @@ class PeciaServer:
         return self._server.add_secure_port(self._settings.listen, self._credentials)
 
     def _add_reflection(self) -> None:
-        servicer = reflection.ReflectionServicer([*SERVICES, _HEALTH, _REFLECTION_V1ALPHA])
+        servicer = reflection.ReflectionServicer(
+            [*SERVICES, _HEALTH, _REFLECTION_V1ALPHA], SymbolPool(descriptor_pool.Default())
+        )
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # in the stubs
             servicer, ByName.of(self._server)
         )
