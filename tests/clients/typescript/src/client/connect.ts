@@ -8,6 +8,7 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { AdminService, PromptService, RegistryService } from "@pecia/client";
 import type { SecureClientSessionOptions } from "node:http2";
 
+import { nameLostConnections } from "./lost.js";
 import { retryUnavailable } from "./retry.js";
 
 /** Covers every default limit of the service. */
@@ -64,11 +65,15 @@ export function connect(options: ConnectOptions): Connection {
     { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS },
     tls,
   );
+  const interceptors = [retryUnavailable({ maxAttempts }), nameLostConnections];
+  if (apiKey !== undefined) {
+    interceptors.push(sendKey(apiKey));
+  }
   const transport = withoutDeadlineForStreams(
     createGrpcTransport({
       baseUrl,
       sessionManager: session,
-      interceptors: [retryUnavailable({ maxAttempts }), ...(apiKey === undefined ? [] : [sendKey(apiKey)])],
+      interceptors,
       defaultTimeoutMs: timeoutMs,
       readMaxBytes: MAX_MESSAGE_BYTES,
       writeMaxBytes: MAX_MESSAGE_BYTES,

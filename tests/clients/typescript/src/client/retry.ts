@@ -46,7 +46,7 @@ export function retryUnavailable(options: RetryOptions = {}): Interceptor {
         return await next(request);
       } catch (reason) {
         const error = ConnectError.from(reason);
-        if (error.code !== Code.Unavailable || attempt >= maxAttempts || request.signal.aborted) {
+        if (error.code !== Code.Unavailable || attempt >= maxAttempts) {
           throw error;
         }
         const longest = Math.min(initialBackoffMs * 2 ** (attempt - 1), maxBackoffMs);

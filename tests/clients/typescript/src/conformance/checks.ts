@@ -60,6 +60,10 @@ export class Checks {
   }
 }
 
+/** Writes all but ASCII as `\uXXXX`, because texts that differ only before normalisation look alike. */
 function show(value: unknown): string {
-  return inspect(value, { breakLength: Infinity, depth: 6, maxStringLength: 300 });
+  return inspect(value, { breakLength: Infinity, depth: 6, maxStringLength: 300 }).replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
