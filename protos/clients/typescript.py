@@ -13,7 +13,9 @@ from google.rpc import error_details_pb2
 
 from protos.clients.tools import PROTOS, MissingToolError, buf_generate, find, pin, run
 
-USE: Final = "`npm install --install-links` that folder with @connectrpc/connect and @connectrpc/connect-node."
+USE: Final = (
+    "`npm install --install-links` that folder with @connectrpc/connect and @connectrpc/connect-node."
+)
 
 PROJECT: Final = PROTOS / "clients" / "typescript"
 TEMPLATE: Final = PROTOS / "clients" / "typescript.gen.yaml"
