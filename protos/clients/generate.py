@@ -84,7 +84,9 @@ def generate(language: str, output: Path, tools: Path, if_needed: bool) -> None:
     generator.generate(project, tools)
     stamp.write_text(made_from)
     files = sum(path.is_file() for path in project.rglob("*"))
-    print(f"{language}: {files} files in {project} after {time.monotonic() - started:.0f} s. {generator.USE}")
+    print(
+        f"{language}: {files} files in {project} after {time.monotonic() - started:.0f} s\n  {generator.USE}"
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:
