@@ -18,7 +18,7 @@ from pecia_service.storage.byte_length import byte_length
 from pecia_service.storage.engine import Database
 from pecia_service.storage.failures import waiting_for_operators
 from pecia_service.storage.tables import audit_piece_uses, audit_pieces, audit_records
-from pecia_service.storage.upsert import insert_if_absent, insert_or_lock
+from pecia_service.storage.upsert import RowsInsert, insert_if_absent, insert_or_lock
 
 SCAN_RECORDS = 500
 SCAN_BYTES = 8 * 1024 * 1024
@@ -63,6 +63,7 @@ class AuditStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._insert_records = RowsInsert(audit_records)
 
     async def insert_many(self, records: Sequence[AuditRecord]) -> None:
         """Keep all of the records or none; one that is there already is left alone.
@@ -93,7 +94,7 @@ class AuditStore:
                     insert_or_lock(connection, audit_pieces), [pieces[key] for key in sorted(pieces)]
                 )
                 await connection.execute(insert_if_absent(connection, audit_piece_uses), uses)
-            await connection.execute(insert_if_absent(connection, audit_records), rows)
+            await self._insert_records.run(connection, rows)
 
         with waiting_for_operators():
             await self._database.write(insert)

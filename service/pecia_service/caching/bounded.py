@@ -114,7 +114,9 @@ class BoundedCache(Generic[K, V]):
     def statistics(self) -> CacheStatistics:
         """Return counts since the start, and what is held now."""
         info = self._cached.cache_info()
-        return CacheStatistics(self._hits + info.hits, info.misses, self._evictions, len(self._held), self._weight)
+        return CacheStatistics(
+            self._hits + info.hits, info.misses, self._evictions, len(self._held), self._weight
+        )
 
     async def _load(self, request: _Request[K, V]) -> V:
         load, request.load = request.load, None

@@ -26,6 +26,9 @@ from pecia_service.audit.spool.window import Window
 from pecia_service.errors import Error, ErrorReason, InternalError
 from pecia_service.ids import uuid7_time_ms
 
+_MANY_RECORDS = 16
+"""With so many in a batch, the next one waits longer."""
+
 
 class Durability(enum.Enum):
     """When a render may be answered: its record is in the file, on the disk, or in the database."""
@@ -40,8 +43,9 @@ class SpooledAuditSink(BackgroundSink):
 
     At most `max_records` that weigh at most `max_bytes` are in memory too; later ones are read back when it
     is their turn. A batch has at most `batch_size` records with about `batch_bytes`, however much there is:
-    what the store has no time for at once it would never take. It waits `linger` seconds for more. What the
-    store refuses for good is set aside. Each `housekeeping` seconds the folders of processes that have ended
+    what the store has no time for at once it would never take. It waits `linger` seconds for more, and up to
+    `longest_linger` while many come: a transaction costs much the same for few and for many. What the store
+    refuses for good is set aside. Each `housekeeping` seconds the folders of processes that have ended
     are looked for. What is not delivered at the end stays for the next process.
     """
 
@@ -58,6 +62,7 @@ class SpooledAuditSink(BackgroundSink):
         batch_size: int = 500,
         batch_bytes: int = 8 * 1024 * 1024,
         linger: float = 0.02,
+        longest_linger: float = 0.25,
         first_pause: float = 0.1,
         longest_pause: float = 5.0,
         housekeeping: float = 2.0,
@@ -84,7 +89,8 @@ class SpooledAuditSink(BackgroundSink):
         self._batch_size = batch_size
         self._batch_bytes = batch_bytes
         # A render that waits for the database should not wait for others' company too.
-        self._linger = 0.0 if durability is Durability.COMMIT else linger
+        self._linger = self._first_linger = 0.0 if durability is Durability.COMMIT else linger
+        self._longest_linger = longest_linger
         self._housekeeping = housekeeping
         # While `_spilling`, what comes is in the files only, and is read back once the memory is empty.
         self._memory = Window(max_records=max_records, max_bytes=max_bytes)
@@ -214,11 +220,17 @@ class SpooledAuditSink(BackgroundSink):
                     self._lingering = True
                     await self._pause(self._linger)
                     self._lingering = False
+                    self._linger = self._next_linger()
                 await self._deliver_fresh()
             elif self._spilling:
                 await self._deliver_spilled()
             if self._adoptions.owners:
                 await self._deliver_adopted()
+
+    def _next_linger(self) -> float:
+        if len(self._memory) < _MANY_RECORDS:
+            return self._first_linger
+        return min(2 * self._linger, self._longest_linger)
 
     async def _deliver_fresh(self) -> None:
         """Deliver a batch from memory, if something is there: renders may wait for it."""
