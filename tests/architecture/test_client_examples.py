@@ -8,6 +8,7 @@ from support.checkout import ROOT
 EXAMPLES = {
     "go": Path("tests/clients/go/example/main.go"),
     "typescript": Path("tests/clients/typescript/src/example/render.ts"),
+    "java": Path("tests/clients/java/src/main/java/io/pecia/example/RenderExample.java"),
 }
 
 

@@ -56,7 +56,7 @@ final class Checks {
     }
 
     private static String shown(Object value) {
-        String text = String.valueOf(value).strip();
+        String text = String.valueOf(value);
         boolean whole = text.length() <= SHOWN_CHARACTERS;
         return '"' + (whole ? text : text.substring(0, SHOWN_CHARACTERS) + "…") + '"';
     }

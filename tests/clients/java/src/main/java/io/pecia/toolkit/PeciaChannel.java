@@ -32,7 +32,7 @@ public final class PeciaChannel {
      * Returns a builder of a channel; add to it what your service needs beside.
      *
      * @param target host and port
-     * @param credentials such as {@link io.grpc.TlsChannelCredentials#create()}
+     * @param credentials such as {@link io.grpc.TlsChannelCredentials#create()}, with an {@link ApiKey} if need be
      * @param deadline for each unary call that has none of its own; streams are given none
      */
     public static ManagedChannelBuilder<?> builder(
@@ -45,8 +45,8 @@ public final class PeciaChannel {
     }
 
     /**
-     * Retries what did not reach the server or found it without its database. Every RPC of the contract is idempotent,
-     * so all may be retried; a Render that is retried leaves one more audit record.
+     * Retries while the service is UNAVAILABLE: every RPC of the contract is idempotent, or made so by a request_id.
+     * RenderStream is left out; what has no answer yet is the program's to send again.
      */
     private static Map<String, ?> serviceConfig() {
         Map<String, ?> retryPolicy =
@@ -56,8 +56,13 @@ public final class PeciaChannel {
                         "maxBackoff", "2s",
                         "backoffMultiplier", 2.0,
                         "retryableStatusCodes", List.of("UNAVAILABLE"));
-        List<?> names = SERVICES.stream().map(service -> Map.of("service", service)).toList();
-        return Map.of("methodConfig", List.of(Map.of("name", names, "retryPolicy", retryPolicy)));
+        List<?> services = SERVICES.stream().map(service -> Map.of("service", service)).toList();
+        Map<String, ?> renderStream = Map.of("service", "pecia.v1.PromptService", "method", "RenderStream");
+        return Map.of(
+                "methodConfig",
+                List.of(
+                        Map.of("name", services, "retryPolicy", retryPolicy),
+                        Map.of("name", List.of(renderStream))));
     }
 
     /**
