@@ -211,7 +211,7 @@ async def test_a_template_can_be_forgotten_at_once(scene: Scene) -> None:
 
 async def test_a_label_is_read_for_each_render(scene: Scene) -> None:
     """It moves at once, and costs one call; a version that is known is not fetched again."""
-    offline = scene.offline()
+    offline = scene.offline(BundleCache(max_stale=100, clock=Clock()))
     await scene.client.set_label("companion", "production", "1.0.0")
     versions = [(await offline.render("companion@production", PAYLOAD)).semver]
     await scene.client.set_label("companion", "production", "1.1.0")
