@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import IO, Final
 from clients.runner.cases import Report
 
 _LONGEST_LINE: Final = 1 << 20
+# Build tools colour what they say even when nobody looks, and an empty line then is none.
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_program(language: str, command: Sequence[str | Path], seconds: float) -> Report:
@@ -74,7 +77,7 @@ def _reading(stream: IO[bytes] | None, take: Callable[[str], None]) -> Iterator[
     def read() -> None:
         # A longer line comes in pieces.
         while line := stream.readline(_LONGEST_LINE):
-            take(line.decode(errors="backslashreplace").rstrip())
+            take(_COLOUR.sub("", line.decode(errors="backslashreplace")).rstrip())
 
     reader = Thread(target=read)
     reader.start()

@@ -127,6 +127,12 @@ def test_left_behind(tmp_path: Path) -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
+def test_colours(tmp_path: Path) -> None:
+    """What a build tool says is shown without its colours, and nothing of a line of colours alone."""
+    done = run(tmp_path, {"go": f"printf '\\033[0m\\033[0m\\n\\033[1;31mred\\033[m\\n' >&2\n{say()}"})
+    assert (0, "go          red\n") == (done.returncode, done.stderr)
+
+
 def test_arguments(tmp_path: Path) -> None:
     """Each program is told where the server and the vectors are, and a prefix of its own."""
     done = run(tmp_path, {"go": f'echo "$@" >&2\n{say()}'})
