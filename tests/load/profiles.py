@@ -48,12 +48,12 @@ class Work:
 
 
 class Profile:
-    """A bundle, its four templates and its payloads, and copies of them under other ids."""
+    """A bundle, its four templates and its `payloads`, and copies of it under other ids."""
 
     def __init__(self, bundle: Document, templates: list[Document], payloads: list[Document]) -> None:
         self._bundle = bundle
         self._templates = templates
-        self._payloads = payloads
+        self.payloads = payloads
 
     @classmethod
     def read(cls, name: str) -> Profile:
@@ -100,10 +100,10 @@ class Profile:
 
     def work(self, bundles: int) -> list[Work]:
         """Return the renders that are asked in turn: every copy and every payload at least once."""
-        texts = [reference.render_texts(self._bundle, self._templates, payload) for payload in self._payloads]
+        texts = [reference.render_texts(self._bundle, self._templates, payload) for payload in self.payloads]
         prompts = [reference.sha256("\n\n".join(parts).encode()) for parts in texts]
-        hashes = [reference.sha256(reference.payload_bytes(payload)) for payload in self._payloads]
-        payloads = [payload_from_mapping(payload) for payload in self._payloads]
+        hashes = [reference.sha256(reference.payload_bytes(payload)) for payload in self.payloads]
+        payloads = [payload_from_mapping(payload) for payload in self.payloads]
         copies = [self.copy(number) for number in range(bundles)]
         identities = [
             reference.sha256(reference.bundle_identity_bytes(bundle, templates))

@@ -22,7 +22,7 @@ def document(counts: Counts) -> dict[str, Any]:
     return sent
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.lists(st.floats(1e-6, 3_000), min_size=1, max_size=50))
 def test_a_histogram_is_exact_to_three_digits(latencies: list[float]) -> None:
     """However they are spread, and also when it was sent as text."""
