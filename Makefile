@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance bench golden clean
+.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance load bench golden clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -85,6 +85,9 @@ clients: $(DEVELOPMENT) ## Generate the clients for Go, TypeScript and Java, or 
 
 conformance: $(DEVELOPMENT) ## Prove the clients of all languages, or LANGUAGES='python go', on a live server
 	$(BIN)/python tests/clients/run.py $(if $(LANGUAGES),--languages $(LANGUAGES))
+
+load: $(DEVELOPMENT) ## Put load on a server and check every answer (ARGS='--help'), else on one of its own
+	$(BIN)/python tests/load/load.py $(or $(ARGS),--serve)
 
 bench: $(BENCH) ## Measure speed against the floor and peers (ARGS='--quick', '--write docs/performance.md')
 	PYTHONPATH=tests $(BIN)/python -m load.bench $(ARGS)

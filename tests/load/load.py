@@ -39,7 +39,12 @@ MAX_RUNS: Final = 64
 
 @click.command(context_settings={"show_default": True, "max_content_width": 110})
 @connection_options
-@click.option("--serve", "own", is_flag=True, help="Start a server of its own on an empty SQLite file.")
+@click.option(
+    "--serve",
+    "own",
+    is_flag=True,
+    help="Start a server of its own: an empty SQLite file, no TLS, no credentials.",
+)
 @click.option(
     "--set",
     "settings",
