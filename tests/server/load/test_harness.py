@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -9,6 +10,9 @@ import pytest
 from load.plan import Connection, Kind, Plan
 from load.runner import LoadError, Progress, run
 from pecia.v1.prompt_service_pb2 import RenderResponse
+from pecia_service.access.model import Scope
+from support.certificates import Authority
+from support.credentials import HandClock, credentials_of
 from support.load_target import PROFILE, Context, load_target
 from support.server import LiveServer, live_server
 
@@ -43,6 +47,26 @@ async def test_every_kind_of_call_is_answered_rightly(live: LiveServer, plan: Pl
     result = await run(plan, Connection(target=live.target))
     assert (20, 20, {}) == (result.answered, result.requests, result.errors)
     assert (True, True) == (result.rate > 0, 0 < result.latency.p50 <= result.latency.max)
+
+
+async def test_a_server_with_tls_and_keys_is_measured_as_one_that_knows_its_callers(tmp_path: Path) -> None:
+    """Every generator proves who it is; without a key there is nothing to measure."""
+    authority = Authority()
+    certificate, key = authority.server().write(tmp_path)
+    plan = Plan(kind=Kind.LABEL, profile="minimal", callers=2, processes=2, requests=10, warmup=0)
+    async with live_server(
+        f"sqlite:///{tmp_path / 'pecia.db'}",
+        tls_certificate=str(certificate),
+        tls_key=str(key),
+        authentication="required",
+    ) as live:
+        scopes = [Scope.PUBLISH, Scope.LABEL, Scope.RENDER]
+        new = await credentials_of(live.application.database, HandClock()).create_key("acme", scopes)
+        without = Connection(target=live.target, ca=authority.certificate)
+        result = await run(plan, replace(without, api_key=new.text))
+        with pytest.raises(LoadError, match="UNAUTHENTICATED \\(CREDENTIALS_MISSING\\)"):
+            await run(plan, without)
+    assert (10, {}) == (result.answered, result.errors)
 
 
 async def test_renders_are_recorded_unless_they_only_validate(live: LiveServer) -> None:
