@@ -113,9 +113,9 @@ def test_program_that_can_not_be_run(tmp_path: Path) -> None:
 
 def test_time_limit(tmp_path: Path) -> None:
     """A program that does not end is ended, with what it has started."""
-    done = run(tmp_path, {"go": "sleep 600 & echo $! >&2; wait"}, "--seconds", "1")
+    done = run(tmp_path, {"go": "sleep 600 & echo $! >&2; wait"}, "--seconds", "3")
     assert 1 == done.returncode
-    assert done.stdout.endswith("\n\ngo: FAILED: it was ended after 1 seconds, before canonical was there\n")
+    assert done.stdout.endswith("\n\ngo: FAILED: it was ended after 3 seconds, before canonical was there\n")
     with contextlib.suppress(psutil.NoSuchProcess):
         # Nobody may have asked yet how it ended.
         assert psutil.STATUS_ZOMBIE == psutil.Process(int(done.stderr.split()[-1])).status()
