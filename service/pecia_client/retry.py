@@ -44,7 +44,7 @@ class RetryPolicy:
     exhausted: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not 2 <= self.attempts <= _MAX_ATTEMPTS:
+        if type(self.attempts) is not int or not 2 <= self.attempts <= _MAX_ATTEMPTS:
             raise ValueError(
                 f"attempts must be a whole number from 2 to {_MAX_ATTEMPTS}; retry=None makes one attempt"
             )

@@ -23,7 +23,7 @@ from pecia_client.offline import (
 from support.edge import Observer
 from support.offline import AsyncOffline, BlockingOffline, Clock, Offline
 from support.recorded import flush
-from support.server import LiveServer, live_server
+from support.server import LiveServer, observed_server
 from support.wire import payload, publish
 
 PAYLOAD = payload()
@@ -53,7 +53,7 @@ async def scene_of(kinds: type[AsyncOffline | BlockingOffline], path: Path) -> A
     observer = Observer()
     made: list[Offline] = []
     async with (
-        live_server(f"sqlite:///{path / 'pecia.db'}", observer=observer) as live,
+        observed_server(f"sqlite:///{path / 'pecia.db'}", observer) as live,
         AsyncClient(live.target, retry=None) as client,
     ):
         await publish(live.registry, semvers=("1.0.0", "1.1.0"))

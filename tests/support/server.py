@@ -30,14 +30,21 @@ class LiveServer:
 
 
 @asynccontextmanager
-async def live_server(
-    database_url: str, *, observer: CallObserver | None = None, **overrides: str
-) -> AsyncIterator[LiveServer]:
+async def live_server(database_url: str, **overrides: str) -> AsyncIterator[LiveServer]:
     """Serve on a free port over a database that is migrated or SQLite; overrides are settings as text.
 
     The spool is a folder of this server's own, which is gone afterwards. It looks for what other servers
     erase so rarely that no test counts that statement, unless a test says otherwise.
     """
+    async with observed_server(database_url, None, **overrides) as live:
+        yield live
+
+
+@asynccontextmanager
+async def observed_server(
+    database_url: str, observer: CallObserver | None, **overrides: str
+) -> AsyncIterator[LiveServer]:
+    """Serve as `live_server` does, and tell an observer of each call."""
     with TemporaryDirectory(prefix="pecia-spool-") as folder:
         settings = Settings.load(
             {},

@@ -44,6 +44,7 @@ def test_a_channel_without_a_policy_has_no_service_config() -> None:
         {"attempts": 1},
         {"attempts": 6},
         {"attempts": True},
+        {"attempts": 2.5},
         {"first_delay": 0.009},
         {"first_delay": 3.0},
         {"longest_delay": 3601.0},
