@@ -10,6 +10,7 @@ import argparse
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Final
 from load.bench import plots, report
 from load.bench.bench import FULL, QUICK, Bench, Results
 from load.bench.engines import engines
+from load.bench.figures import Row
 from load.bench.peers import peers
 from load.bench.processors import Shares, within
 from load.bench.serving import bulk, cold, floor, replay
@@ -58,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scale = QUICK if options.quick else FULL
     if options.rounds:
         scale = replace(scale, rounds=options.rounds)
+    if options.write and options.only:
+        parser.error("--write takes the figures of all parts: leave --only out")
     begun = time.monotonic()
+    failed = False
 
     def progress(message: str) -> None:
         print(f"[{time.monotonic() - begun:5.0f} s] {message}", file=sys.stderr, flush=True)
@@ -73,7 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bench = Bench(scale, shares, databases, results, progress)
             for name in options.only or PARTS:
                 progress(f"== {name}")
-                PARTS[name](bench)
+                try:
+                    PARTS[name](bench)
+                except Exception as error:  # noqa: BLE001 - what the other parts measured must not be lost
+                    traceback.print_exc()
+                    failed = True
+                    results.rows.append(Row(f"Part {name}", name, "", missing=f"it failed: {error}"))
         finally:
             databases.close()
     about, judged = report.machine(), judge(results.rows)
@@ -81,12 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json.write_text(
             report.document(about, results.rows, judged, results.details), encoding="utf-8"
         )
-    if options.write:
+    if options.write and not failed:
         folder = options.write.with_suffix("")
-        drawn = [f"{folder.name}/{file.name}" for file in plots.draw(results.rows, folder)]
+        drawn = {
+            section: f"{folder.name}/{file.name}"
+            for section, file in plots.draw(results.rows, folder).items()
+        }
         report.write_between_markers(options.write, report.markdown(about, results.rows, judged, drawn))
     print(report.text(about, results.rows, judged))
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

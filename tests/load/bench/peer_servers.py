@@ -143,7 +143,8 @@ MLFLOW: Final = Peer(
         *("--default-artifact-root", "{folder}/artifacts"),
     ),
     health="/health",
-    variables={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_DISABLE_ENV_CREATION": "true"},
+    # Without its runners of background jobs, which poll and have nothing to do with prompts.
+    variables={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     rows={
         "server": "MLflow, load_prompt from its server, and format",
         "cache": "MLflow, load_prompt from the client's warm cache, and format",

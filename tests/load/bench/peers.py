@@ -19,20 +19,21 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from load.bench import sample
-from load.bench.bench import Bench
+from load.bench.bench import Bench, settle
 from load.bench.figures import Row
 from load.bench.peer_servers import PEERS, Peer, PeerUnavailableError
 from load.bench.processors import cpu_seconds, family, within
 from load.bench.renderers import OtherPromptError
 from load.bench.rounds import Sample, interleave
 from load.bench.serving import published, serve
-from load.bench.stores import bundle_id
+from load.bench.stores import Store, bundle_id
 from pecia_service.rendering.renderer import SEPARATOR
 from support.checkout import GENERATED, ROOT, SERVICE
 
 SECTION: Final = "Peers: one caller with each product's own client (client and server together)"
 OURS: Final = "Pecia, Render, audit on"
 OURS_OFF: Final = "Pecia, Render, audit off"
+OURS_OFFLINE: Final = "Pecia, rendered offline from the client's warm cache"
 
 _PROGRAMS: Final = Path(__file__).parent / "peer_programs"
 _RENDERS: Final = 16
@@ -50,12 +51,18 @@ def peers(bench: Bench) -> None:
             caller = stack.enter_context(
                 _calling([sys.executable], "pecia_caller.py", _job(server.target), _pecia_environment())
             )
-            laps[name] = partial(caller.lap, "server", bench.scale.peer_seconds, server.processes[0])
+            kept = store if sink == "database" else None
+            laps[name] = partial(caller.lap, "server", bench.scale.peer_seconds, server.processes[0], kept)
             notes[name] = "the server renders" + ("" if sink == "null" else " and keeps an audit record")
+            if sink == "null":
+                laps[OURS_OFFLINE] = partial(
+                    caller.lap, "cache", bench.scale.peer_seconds, server.processes[0]
+                )
+                notes[OURS_OFFLINE] = "the client renders, no audit row"
         for peer in PEERS:
             try:
                 _add(bench, stack, peer, laps)
-            except PeerUnavailableError as error:
+            except (PeerUnavailableError, OtherPromptError) as error:
                 missing |= dict.fromkeys(peer.rows.values(), str(error))
             notes |= dict.fromkeys(peer.rows.values(), f"{peer.version}; the client renders, no audit row")
         measured = interleave(laps, bench.scale.rounds, bench.progress)
@@ -86,13 +93,16 @@ class _Caller:
 
     process: subprocess.Popen[str]
 
-    def lap(self, way: str, seconds: float, server: int) -> Sample:
-        """Render in one way for so many seconds."""
+    def lap(self, way: str, seconds: float, server: int, store: Store | None = None) -> Sample:
+        """Render in one way for so many seconds; with a store, until that has all audit records."""
         assert self.process.stdin is not None
         before = cpu_seconds(family(server))
+        recorded = store.records() if store else 0
         self.process.stdin.write(f"{way} {seconds}\n")
         self.process.stdin.flush()
         count, clock, spent = self.answer()
+        if store is not None:
+            settle(store, recorded + count)
         return Sample(count, clock, spent + cpu_seconds(family(server)) - before)
 
     def answer(self) -> Any:

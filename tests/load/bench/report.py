@@ -67,9 +67,9 @@ def text(about: Mapping[str, str], rows: Sequence[Row], judged: Sequence[Judged]
 
 
 def markdown(
-    about: Mapping[str, str], rows: Sequence[Row], judged: Sequence[Judged], plots: Sequence[str]
+    about: Mapping[str, str], rows: Sequence[Row], judged: Sequence[Judged], plots: Mapping[str, str]
 ) -> str:
-    """Return the tables and plots for the document; that of the targets comes first."""
+    """Return the tables for the document, that of the targets first, and with each section its plot."""
     parts = [
         f"- Taken: {about['taken']}, at commit {about['commit']}",
         f"- Machine: {about['cores']} cores ({about['processor']}), {about['memory']}, {about['system']}",
@@ -77,9 +77,10 @@ def markdown(
         f"SQLite {about['sqlite']}, PostgreSQL {about['postgresql']}",
     ]
     blocks = ["\n".join(parts), "### Targets", _table(_TARGET_HEAD, [_target_cells(item) for item in judged])]
-    blocks += [f"![{Path(plot).stem.replace('-', ' ')}]({plot})" for plot in plots]
     for section, members in groupby(rows, key=lambda row: row.section):
         blocks += [f"### {section}", _table(_ROW_HEAD, [_cells(row) for row in members])]
+        if section in plots:
+            blocks.append(f"![{section}]({plots[section]})")
     return "\n\n".join(blocks)
 
 

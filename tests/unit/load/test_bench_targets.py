@@ -1,10 +1,12 @@
 """Which targets of the bench are met is judged by what was measured, and never without."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from load.bench.figures import Figure, Row, ratio
-from load.bench.report import BEGIN, END, write_between_markers
+from load.bench.plots import draw
+from load.bench.report import BEGIN, END, markdown, write_between_markers
 from load.bench.targets import MET, NOT_MEASURED, NOT_MET, TARGETS, Judged, Target, judge
 
 AT_LEAST = Target("renders, of the floor", "render", "floor", least=0.85)
@@ -78,3 +80,32 @@ def test_a_document_without_markers_is_refused(tmp_path: Path) -> None:
     file.write_text("nothing here\n", encoding="utf-8")
     with pytest.raises(ValueError, match="needs the lines"):
         write_between_markers(file, "new")
+
+
+def test_each_section_with_rates_has_a_plot_in_both_forms(tmp_path: Path) -> None:
+    """What was not measured has no bar; a section without any has no plot."""
+    rows = [
+        Row("Renders (audit on)", "one", "renders", rate=Figure.of([1.0, 2.0, 3.0])),
+        Row("Renders (audit on)", "two", "renders", missing="it failed"),
+        Row("Peers", "three", "prompts", missing="it can't be installed"),
+    ]
+    drawn = draw(rows, tmp_path / "plots")
+    assert {"Renders (audit on)": tmp_path / "plots" / "renders-audit-on.svg"} == drawn
+    assert ["renders-audit-on.png", "renders-audit-on.svg"] == sorted(
+        file.name for file in (tmp_path / "plots").iterdir()
+    )
+
+
+def test_the_document_has_targets_tables_and_plots() -> None:
+    """The table of the targets comes first, and a row that was not measured says why."""
+    rows = [
+        Row("Renders", "render", "renders", rate=Figure.of([10.0]), ratio=Figure.of([0.9]), against="floor"),
+        Row("Peers", "other", "prompts", missing="it can't be installed"),
+    ]
+    about: dict[str, str] = defaultdict(str)
+    written = markdown(about, rows, [AT_LEAST.judge(rows)], {"Renders": "performance/renders.svg"})
+    assert "| renders, of the floor | ≥ 0.85 | 0.9× |  | met |" in written
+    assert "| render | 10 renders |  | 0.9× |  | floor |  |" in written
+    assert "| other | not measured |  |  |  |  | it can't be installed |" in written
+    assert "![Renders](performance/renders.svg)" in written
+    assert written.index("### Targets") < written.index("### Renders") < written.index("### Peers")
