@@ -27,6 +27,9 @@ class BrokenGenerator:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._generator, name)
 
+    def held(self, *_: object) -> None:
+        """Have nothing at hand."""
+
     async def resolve(self, bundle_id: str, semver: str, field: str) -> ResolvedBundle:
         """Return a bundle, unless it is the one."""
         if semver == "6.6.6":

@@ -35,6 +35,9 @@ class GatedGenerator:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._generator, name)
 
+    def held(self, *_: object) -> None:
+        """Have nothing at hand."""
+
     async def resolve(self, bundle_id: str, semver: str, field: str) -> ResolvedBundle:
         """Return a bundle when the gate is open."""
         self.waiting += 1

@@ -27,6 +27,9 @@ class HeldGenerator:
         self.gate = Gate()
         self.gate.close()
 
+    def held(self, *_: object) -> None:
+        """Have nothing at hand."""
+
     async def resolve(self, *_: object) -> object:
         """Wait; nobody opens."""
         await self.gate.go_through()

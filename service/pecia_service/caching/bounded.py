@@ -86,10 +86,15 @@ class BoundedCache(Generic[K, V]):
         """
         if era is not None and era != self._era:
             return await load()
+        held = self.held(key)
+        return await self._cached(_Request(key, self._era, load)) if held is None else held
+
+    def held(self, key: K) -> V | None:
+        """Return the value of `key` if it is here, which counts as a hit, and None if it has to be loaded."""
+        # async-lru would give the same value, in three times the time and only to who awaits it.
         held = self._held.get(key)
         if held is None:
-            return await self._cached(_Request(key, self._era, load))
-        # async-lru would give the same value, and count the hit, in three times the time.
+            return None
         self._held.move_to_end(key)
         self._hits += 1
         return held.value

@@ -33,6 +33,8 @@ class RenderOptions:
     @classmethod
     def checked(cls, model_type: str, adapter_version: str, *, validate_only: bool) -> RenderOptions:
         """Make options from input; raises InvalidInputError."""
+        if not (model_type or adapter_version):
+            return _VALIDATE_ONLY if validate_only else _DEFAULT
         model = normalise_name(model_type, "model_type")
         if len(model) > MAX_TAG_LENGTH:
             raise size_exceeded("model_type", "characters", len(model), MAX_TAG_LENGTH)
@@ -42,6 +44,10 @@ class RenderOptions:
         """Raise PreconditionError (BUNDLE_UNSUPPORTED_MODEL) for a bundle that lacks the model type."""
         if self.model_type and self.model_type not in bundle.tags:
             raise _unsupported_model(bundle, self.model_type)
+
+
+_DEFAULT = RenderOptions()
+_VALIDATE_ONLY = RenderOptions(validate_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ class PromptGenerator:
 
         Raises what `compute` and `record` raise.
         """
-        options = options or RenderOptions()
+        options = options or _DEFAULT
         rendered = self.compute(resolved, payload, options)
         if not options.validate_only:
             recorded = self.record(rendered, payload, inline=inline)
@@ -158,6 +164,10 @@ class PromptGenerator:
         Raises ResourceExhaustedError (AUDIT_FULL), and what is returned UnavailableError.
         """
         return self._sink.record(rendered.receipt, rendered.result, payload, inline=inline)
+
+    def held(self, bundle_id: str, semver: str) -> ResolvedBundle | None:
+        """Return an exact version if it is at hand; None says nothing of the version."""
+        return None if self._cache is None else self._cache.held(bundle_id, semver)
 
     async def resolve(self, bundle_id: str, semver: str, field: str = "bundle") -> ResolvedBundle:
         """Return an exact version, ready to render; `field` is the reference's path that errors name.

@@ -51,6 +51,10 @@ LoadResolved: TypeAlias = Callable[[], Awaitable[ResolvedBundle]]
 class ResolvedCache(Protocol):
     """Keeps resolved bundles by exact version. A cache belongs to one tenant."""
 
+    def held(self, bundle_id: str, semver: str) -> ResolvedBundle | None:
+        """Return what is kept, if it is."""
+        ...
+
     async def get(self, bundle_id: str, semver: str, load: LoadResolved) -> ResolvedBundle:
         """Return what is kept, or load and keep it, once for all who ask meanwhile."""
         ...

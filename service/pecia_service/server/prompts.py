@@ -17,10 +17,11 @@ from pecia_service.errors import Error, ErrorReason, invalid_field, size_exceede
 from pecia_service.rendering.checking import OutputChecker
 from pecia_service.rendering.generator import PromptGenerator, RenderOptions, resolve_inline
 from pecia_service.rendering.model import ResolvedBundle
+from pecia_service.rendering.payload import Payload
 from pecia_service.server.audit import AuditServicer
 from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import check_result_to_proto
-from pecia_service.server.convert.outcomes import MAX_ERROR_BYTES, error_to_proto, rendered_to_proto
+from pecia_service.server.convert.outcomes import MAX_ERROR_BYTES, error_to_proto, write_rendered
 from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto
 from pecia_service.server.render_stream import run_stream
 from pecia_service.server.requests import missing_field, resolve_ref
@@ -63,7 +64,9 @@ class PromptServicer(AuditServicer):
 
     async def Render(self, request: pb.RenderRequest, context: Context) -> pb.RenderResponse:  # noqa: N802
         """Make one prompt."""
-        response, recorded = await self._render(request, self._generator(self._caller(context).tenant_id))
+        response = pb.RenderResponse()
+        generator = self._generator(self._caller(context).tenant_id)
+        recorded = await self._render(request, generator, response)
         if recorded is not None:
             await recorded
         return response
@@ -86,8 +89,7 @@ class PromptServicer(AuditServicer):
         for index, item in enumerate(request.requests):
             if index % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
-            outcome, recorded = await self._outcome(item, generator, room)
-            response.outcomes.append(outcome)
+            recorded = await self._outcome(item, generator, response.outcomes.add(), room)
             if recorded is not None:
                 waiting.append((index, recorded))
         for index, recorded in waiting:
@@ -101,12 +103,13 @@ class PromptServicer(AuditServicer):
         """Make prompts for as long as requests come."""
         generator = self._generator(self._caller(context).tenant_id)
 
-        async def handle(message: pb.RenderStreamRequest) -> pb.RenderStreamResponse:
-            outcome = await self._stream_outcome(message, generator)
-            echo = message.correlation_id[:MAX_CORRELATION_ID_LENGTH]
-            return pb.RenderStreamResponse(correlation_id=echo, outcome=outcome)
+        def handle(
+            message: pb.RenderStreamRequest,
+        ) -> pb.RenderStreamResponse | Awaitable[pb.RenderStreamResponse]:
+            return self._stream_answer(message, generator)
 
-        async with aclosing(run_stream(request_iterator, handle, self._stream_in_flight)) as responses:
+        responses = run_stream(request_iterator, handle, self._stream_in_flight)
+        async with aclosing(responses):
             async for response in responses:
                 yield response
 
@@ -131,49 +134,68 @@ class PromptServicer(AuditServicer):
         return check_result_to_proto(result, resolved)
 
     async def _render(
-        self, request: pb.RenderRequest, generator: PromptGenerator, room: _Room | None = None
-    ) -> tuple[pb.RenderResponse, Awaitable[None] | None]:
-        """Render one request; it is recorded only when its answer has room.
+        self,
+        request: pb.RenderRequest,
+        generator: PromptGenerator,
+        response: pb.RenderResponse,
+        room: _Room | None = None,
+    ) -> Awaitable[None] | None:
+        """Render one request into its response; it is recorded only when its answer has room.
 
-        What is returned with the answer must be awaited before that leaves.
+        What is returned must be awaited before the answer leaves.
         """
-        options = RenderOptions.checked(
-            request.model_type, request.adapter_version, validate_only=request.validate_only
-        )
-        payload = payload_from_proto(request.payload)
-        resolved, inline = await _resolve(request, generator)
-        rendered = generator.compute(resolved, payload, options)
-        response = rendered_to_proto(rendered)
-        if room is not None:
-            room.take(response)
-        if options.validate_only:
-            return response, None
-        return response, generator.record(rendered, payload, inline=inline)
+        options, payload = _read(request)
+        resolved, inline = _held(request, generator), False
+        if resolved is None:
+            resolved, inline = await _resolve(request, generator)
+        return _finish(options, payload, resolved, generator, response, room=room, inline=inline)
 
     async def _outcome(
-        self, request: pb.RenderRequest, generator: PromptGenerator, room: _Room | None = None
-    ) -> tuple[pb.RenderOutcome, Awaitable[None] | None]:
+        self,
+        request: pb.RenderRequest,
+        generator: PromptGenerator,
+        outcome: pb.RenderOutcome,
+        room: _Room | None = None,
+    ) -> Awaitable[None] | None:
         """Render one request of several as `_render` does: what fails is its outcome."""
         try:
-            response, recorded = await self._render(request, generator, room)
-        except Error as error:
-            return pb.RenderOutcome(error=error_to_proto(error)), None
+            return await self._render(request, generator, outcome.response, room)
         except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
-            self._log.error("render failed", method=_RENDER, exc_info=error)
-            return pb.RenderOutcome(error=error_to_proto(internal_fault(_RENDER))), None
-        return pb.RenderOutcome(response=response), recorded
+            outcome.error.CopyFrom(self._failed(error))
+            return None
 
-    async def _stream_outcome(
+    def _stream_answer(
         self, message: pb.RenderStreamRequest, generator: PromptGenerator
-    ) -> pb.RenderOutcome:
+    ) -> pb.RenderStreamResponse | Awaitable[pb.RenderStreamResponse]:
+        """Answer one request of a stream: at once if nothing has to be waited for, as is usual."""
+        answer = pb.RenderStreamResponse(correlation_id=message.correlation_id[:MAX_CORRELATION_ID_LENGTH])
         length = len(message.correlation_id)
         if length > MAX_CORRELATION_ID_LENGTH:
             error = size_exceeded("correlation_id", "characters", length, MAX_CORRELATION_ID_LENGTH)
-            return pb.RenderOutcome(error=error_to_proto(error))
-        outcome, recorded = await self._outcome(message.request, generator)
-        if recorded is not None and (failed := await _failure(recorded)) is not None:
-            return pb.RenderOutcome(error=failed)
-        return outcome
+            answer.outcome.error.CopyFrom(error_to_proto(error))
+            return answer
+        request, outcome = message.request, answer.outcome
+        resolved = _held(request, generator)
+        if resolved is None:
+            return self._later_stream_answer(request, generator, answer)
+        try:
+            recorded = _finish(*_read(request), resolved, generator, outcome.response, inline=False)
+        except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
+            outcome.error.CopyFrom(self._failed(error))
+            return answer
+        return answer if recorded is None else _recorded_stream_answer(recorded, answer)
+
+    async def _later_stream_answer(
+        self, request: pb.RenderRequest, generator: PromptGenerator, answer: pb.RenderStreamResponse
+    ) -> pb.RenderStreamResponse:
+        recorded = await self._outcome(request, generator, answer.outcome)
+        return answer if recorded is None else await _recorded_stream_answer(recorded, answer)
+
+    def _failed(self, error: Exception) -> pb.RenderError:
+        if isinstance(error, Error):
+            return error_to_proto(error)
+        self._log.error("render failed", method=_RENDER, exc_info=error)
+        return error_to_proto(internal_fault(_RENDER))
 
 
 class _Room:
@@ -195,6 +217,50 @@ class _Room:
                 limit=str(self._max_bytes),
             )
         self._left -= size
+
+
+def _read(request: pb.RenderRequest) -> tuple[RenderOptions, Payload]:
+    """Return what a request asks beside its source, checked; raises InvalidInputError."""
+    options = RenderOptions.checked(
+        request.model_type, request.adapter_version, validate_only=request.validate_only
+    )
+    return options, payload_from_proto(request.payload)
+
+
+def _held(request: pb.RenderRequest, generator: PromptGenerator) -> ResolvedBundle | None:
+    """Return the bundle that a request names by its version, if it is at hand."""
+    if request.WhichOneof("source") != "bundle" or request.bundle.WhichOneof("selector") != "semver":
+        return None
+    return generator.held(request.bundle.bundle_id, request.bundle.semver)
+
+
+def _finish(
+    options: RenderOptions,
+    payload: Payload,
+    resolved: ResolvedBundle,
+    generator: PromptGenerator,
+    response: pb.RenderResponse,
+    *,
+    room: _Room | None = None,
+    inline: bool,
+) -> Awaitable[None] | None:
+    """Render into a response and record it; what is returned must be awaited before the answer leaves."""
+    rendered = generator.compute(resolved, payload, options)
+    write_rendered(rendered, response)
+    if room is not None:
+        room.take(response)
+    if options.validate_only:
+        return None
+    return generator.record(rendered, payload, inline=inline)
+
+
+async def _recorded_stream_answer(
+    recorded: Awaitable[None], answer: pb.RenderStreamResponse
+) -> pb.RenderStreamResponse:
+    failed = await _failure(recorded)
+    if failed is not None:
+        answer.outcome.error.CopyFrom(failed)
+    return answer
 
 
 async def _failure(recorded: Awaitable[None]) -> pb.RenderError | None:

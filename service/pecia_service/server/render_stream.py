@@ -13,18 +13,21 @@ Response = TypeVar("Response")
 
 
 async def run_stream(
-    requests: AsyncIterator[Request], handle: Callable[[Request], Awaitable[Response]], in_flight: int
+    requests: AsyncIterator[Request],
+    handle: Callable[[Request], Response | Awaitable[Response]],
+    in_flight: int,
 ) -> AsyncGenerator[Response, None]:
     """Yield the answer of each request as it is ready, in any order.
 
-    At most `in_flight` requests are read and not yet taken as answers. An error of reading ends the stream
-    when what is under way has been answered; an error of `handle` ends it when what is ready has been taken.
+    What `handle` returns is the answer, or what gives it when it is awaited: only that takes a task. At most
+    `in_flight` requests are read and not yet taken as answers. An error of reading ends the stream when what
+    is under way has been answered; an error of `handle` ends it when what is ready has been taken.
     """
     answers: asyncio.Queue[Response | None] = asyncio.Queue()
     slots = asyncio.Semaphore(in_flight)
 
-    async def answer(request: Request) -> None:
-        answers.put_nowait(await handle(request))
+    async def answer(coming: Awaitable[Response]) -> None:
+        answers.put_nowait(await coming)
 
     async def read() -> None:
         failure: Error | None = None
@@ -33,7 +36,11 @@ async def run_stream(
                 # The slot comes first: a request that was read and waits for one would be one too many.
                 await slots.acquire()
                 async for request in requests:
-                    group.create_task(answer(request))
+                    answered = handle(request)
+                    if isinstance(answered, Awaitable):
+                        group.create_task(answer(answered))
+                    else:
+                        answers.put_nowait(answered)
                     await slots.acquire()
             except Error as error:
                 failure = error

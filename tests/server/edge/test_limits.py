@@ -251,6 +251,9 @@ class HeldGenerator:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
+    def held(self, *_: object) -> None:
+        """Have nothing at hand."""
+
     async def resolve(self, *_: object) -> object:
         """Wait."""
         await self._gate.go_through()

@@ -315,3 +315,16 @@ def test_never_more_in_flight_than_allowed(order: list[int], in_flight: int, pau
     found, most = asyncio.run(run())
     assert sorted(f"answer {request}" for request in range(len(order))) == sorted(found)
     assert min(in_flight, len(order)) == most
+
+
+async def test_what_is_answered_at_once_takes_no_task() -> None:
+    """An answer that nobody has to wait for is given by the reader itself."""
+    tasks: list[int] = []
+
+    def handle(request: int) -> str:
+        tasks.append(len(asyncio.all_tasks()))
+        return f"answer {request}"
+
+    before = len(asyncio.all_tasks())
+    answers = [answer async for answer in run_stream(Peer(1, 2, 3).requests(), handle, 2)]
+    assert (["answer 1", "answer 2", "answer 3"], [before + 1] * 3) == (answers, tasks)

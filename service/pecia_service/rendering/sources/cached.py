@@ -145,6 +145,10 @@ class TenantResolvedCache:
         self._cache = cache
         self._tenant_id = tenant_id
 
+    def held(self, bundle_id: str, semver: str) -> ResolvedBundle | None:
+        """Return a resolved bundle if it is here."""
+        return self._cache.held((self._tenant_id, bundle_id, semver))
+
     async def get(self, bundle_id: str, semver: str, load: LoadResolved) -> ResolvedBundle:
         """Return a resolved bundle; load it when it is not here, once for all who ask meanwhile."""
         return await self._cache.get((self._tenant_id, bundle_id, semver), load)

@@ -34,12 +34,19 @@ def receipt_to_proto(receipt: Receipt) -> receipt_pb2.Receipt:
 
 
 def rendered_to_proto(rendered: Rendered) -> prompt_service_pb2.RenderResponse:
-    """Write a prompt with its parts and receipt.
+    """Write a prompt with its parts and receipt."""
+    message = prompt_service_pb2.RenderResponse()
+    write_rendered(rendered, message)
+    return message
 
-    Every render comes through here: messages within the response are filled in place, since those that are
-    handed to its constructor are copied, which takes three times as long.
+
+def write_rendered(rendered: Rendered, message: prompt_service_pb2.RenderResponse) -> None:
+    """Write a prompt with its parts and receipt into a message that is empty.
+
+    Every render comes through here: messages within others are filled in place, since those that are handed
+    to a constructor are copied, which takes three times as long.
     """
-    message = prompt_service_pb2.RenderResponse(prompt=rendered.prompt)
+    message.prompt = rendered.prompt
     result, receipt = rendered.result, rendered.receipt
     add = message.parts.add
     for (slot, template), text in zip(result.resolved.templates.items(), result.texts, strict=True):
@@ -54,7 +61,6 @@ def rendered_to_proto(rendered: Rendered) -> prompt_service_pb2.RenderResponse:
     written.renderer_version = receipt.renderer_version
     written.adapter_version = receipt.adapter_version
     write_timestamp(receipt.created_at, written.created_at)
-    return message
 
 
 def error_to_proto(error: Error) -> prompt_service_pb2.RenderError:
