@@ -28,7 +28,7 @@ from pecia_service.audit.spool.folder import About, OwnerFolder
 from pecia_service.audit.spool.log import SpoolLog
 from pecia_service.audit.store import AuditStore
 from pecia_service.caching.bounded import BoundedCache
-from pecia_service.ids import UuidFactory
+from pecia_service.ids import RandomBits, UuidFactory
 from pecia_service.registry.erasure import Erasures, ErasureWatch
 from pecia_service.registry.service import Registry
 from pecia_service.registry.store import RegistryStore
@@ -65,7 +65,7 @@ def system_clock() -> int:
 
 def system_ids() -> Callable[[], str]:
     """Return a function that makes UUIDv7s."""
-    return UuidFactory(lambda: time.time_ns() // 1_000_000, secrets.randbits)
+    return UuidFactory(lambda: time.time_ns() // 1_000_000, RandomBits(secrets.token_bytes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,26 @@ def is_uuid(value: str) -> bool:
     return _UUID.fullmatch(value) is not None
 
 
+class RandomBits:
+    """Gives random bits from a source of bytes, which it asks for many at once, as each time takes long."""
+
+    _STORE_BYTES = 4_096
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        """Take a source of `n` random bytes."""
+        self._random_bytes = random_bytes
+        self._store = b""
+        self._used = 0
+
+    def __call__(self, bits: int) -> int:
+        """Return so many random bits, up to 4,096, as an integer. None is given twice."""
+        count = (bits + 7) // 8
+        if self._used + count > len(self._store):
+            self._store, self._used = self._random_bytes(self._STORE_BYTES), 0
+        begin, self._used = self._used, self._used + count
+        return int.from_bytes(self._store[begin : self._used]) >> (8 * count - bits)
+
+
 class UuidFactory:
     """Makes UUIDv7s that only ever increase, also when the clock stands still or steps back.
 

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pecia_service.ids import MAX_UNIX_MS, RANDOM_BITS, UuidFactory, is_uuid, uuid7, uuid7_time_ms
+from pecia_service.ids import MAX_UNIX_MS, RANDOM_BITS, RandomBits, UuidFactory, is_uuid, uuid7, uuid7_time_ms
 
 # RFC 9562, appendix A.6: 2022-02-22 14:22:22 -05:00, rand_a 0xCC3, rand_b 0x18C4DC0C0C07398F.
 RFC_MS = 0x017F22E279B0
@@ -127,3 +127,25 @@ def test_ids_made_at_once_differ() -> None:
     make = UuidFactory(lambda: 1_000, highest)
     ids = [number(make()) for _ in range(100_000)]
     assert len(set(ids)) == 100_000
+
+
+def test_random_bits_are_taken_from_many_bytes_at_once() -> None:
+    """Bits come from the bytes in order, none twice, and the source is asked again when they are used up."""
+    asked: list[int] = []
+
+    def random_bytes(count: int) -> bytes:
+        asked.append(count)
+        return bytes(range(256)) * (count // 256)
+
+    bits = RandomBits(random_bytes)
+    assert [0x00010203, 0x04 >> 1, 0x0506, 0x0708] == [bits(count) for count in (32, 7, 16, 16)]
+    assert [4_096] == asked
+    for _ in range(511):
+        bits(64)
+    assert [4_096, 4_096] == asked
+
+
+@given(st.integers(1, 128))
+def test_random_bits_are_as_many_as_were_asked_for(count: int) -> None:
+    """All ones give the largest integer of so many bits."""
+    assert (1 << count) - 1 == RandomBits(lambda size: b"\xff" * size)(count)

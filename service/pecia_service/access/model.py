@@ -17,6 +17,9 @@ class Scope(enum.Enum):
     CHECKPOINT = "checkpoint"
     ADMIN = "admin"
 
+    # Scopes are equal when they are one; each call asks for one, and Enum's own hash is a function in Python.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 from pecia_service.access.model import Caller
 from pecia_service.logs import CURRENT_CALL
@@ -18,6 +18,9 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII
 )
+
+
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 
 class Call:
@@ -57,7 +60,7 @@ class Call:
         names = ((REQUEST_ID_KEY, self.request_id),)
         return (*names, (TRACEPARENT_KEY, self.traceparent)) if self.traceparent else names
 
-    def read(self, metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    def read(self, metadata: Metadata) -> bool:
         """Take what the client says of the call, and return whether it gave a name of its own."""
         for key, value in metadata:
             if key == REQUEST_ID_KEY:
@@ -77,15 +80,16 @@ class RequestIds:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
 
-    def begin(self, method: str, context: Context) -> Call:
+    def begin(self, method: str, context: Context, metadata: Metadata | None = None) -> Call:
         """Return the call, whose names are in its trailing metadata and whose id is in each log line.
 
         A client's `x-request-id` counts if it is 1 to 128 characters of A-Z a-z 0-9 . _ : / + = @ -, and its
         `traceparent` if it is one of W3C Trace Context; others are ignored. An id that is made for a call
-        without one is told by `end`, if anything was logged under it, and with every error.
+        without one is told by `end`, if anything was logged under it, and with every error. The client's
+        `metadata` may be given by who has it: the context makes it anew each time.
         """
         call = Call(method, self._new_id)
-        if call.read(context.invocation_metadata() or ()):
+        if call.read(context.invocation_metadata() or () if metadata is None else metadata):
             context.set_trailing_metadata(call.names)
         CURRENT_CALL.set(call)
         return call

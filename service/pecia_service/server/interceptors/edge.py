@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -15,7 +16,7 @@ from grpc import aio
 from pecia_service.access.model import ANONYMOUS
 from pecia_service.server.context import CALLER, Context
 from pecia_service.server.interceptors.authentication import Authentication
-from pecia_service.server.interceptors.calls import Call, RequestIds
+from pecia_service.server.interceptors.calls import Call, Metadata, RequestIds
 from pecia_service.server.interceptors.deadlines import DefaultDeadline
 from pecia_service.server.interceptors.errors import ErrorMapper
 from pecia_service.server.interceptors.limits import SMALL_ANSWER_BYTES, AnswerBytes, InFlight
@@ -27,6 +28,8 @@ from pecia_service.server.interceptors.scopes import SCOPES, check_scope
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _GUARDED: Final = ("/pecia.v1.", "/grpc.channelz.")
+
+_METADATA: ContextVar[Metadata | None] = ContextVar("metadata", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class EdgeInterceptor(aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Return the method's handler, wrapped once for all calls."""
+        # The handler is called next in this task, and would have gRPC read the metadata again.
+        _METADATA.set(handler_call_details.invocation_metadata)
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
         if wrapped is not None:
@@ -120,7 +125,7 @@ class _Method(ABC):
     async def serve(self, _messages: AsyncIterator[bytes], context: Context) -> object:
         """Answer one call, whatever becomes of it."""
         stages = self._stages
-        call = stages.request_ids.begin(self._name, context)
+        call = stages.request_ids.begin(self._name, context, _METADATA.get())
         started = stages.observation.start(self._name)
         try:
             response = await self._admit(call, context)
