@@ -11,7 +11,6 @@ from sqlalchemy import (
     delete,
     insert,
     literal,
-    or_,
     select,
     update,
 )
@@ -91,14 +90,8 @@ class ErasureStore:
         statement = select(table).where(table.c.tenant_id == tenant_id)
         if template_id:
             statement = statement.where(table.c.template_id == template_id)
-        if place.key is not None:
-            last_id, last_semver = place.key
-            statement = statement.where(
-                table.c.template_id >= last_id,
-                or_(table.c.template_id > last_id, table.c.semver > last_semver),
-            )
-        statement = statement.order_by(table.c.template_id, table.c.semver)
-        rows = await self._database.fetch(place.page(statement, limit))
+        page = place.page_by(statement, table.c.template_id, table.c.semver, limit)
+        rows = await self._database.fetch(page)
         return place.listed(rows, {"template_id": str, "semver": str}, _erasure_from_row)
 
     async def erased_since(self, erased_at: int) -> list[ErasureNotice]:

@@ -41,14 +41,8 @@ class LabelStore:
         statement = select(table).where(table.c.tenant_id == tenant_id)
         if bundle_id:
             statement = statement.where(table.c.bundle_id == bundle_id)
-        if place.key is not None:
-            last_bundle, last_label = place.key
-            statement = statement.where(
-                table.c.bundle_id >= last_bundle,
-                or_(table.c.bundle_id > last_bundle, table.c.label > last_label),
-            )
-        statement = statement.order_by(table.c.bundle_id, table.c.label)
-        rows = await self._database.fetch(place.page(statement, limit))
+        page = place.page_by(statement, table.c.bundle_id, table.c.label, limit)
+        rows = await self._database.fetch(page)
         return place.listed(rows, {"bundle_id": str, "label": str}, _label_from_row)
 
     async def list_events(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Column, Row, Select, or_
 
 from pecia_service.paging import Cursor, number_part
 from pecia_service.registry.store.rows import RowValues
@@ -51,6 +51,16 @@ class Place:
     def page(self, statement: Select[Any], limit: int) -> Select[Any]:
         """Take up to `limit` rows of what follows the key."""
         return statement.limit(limit).offset(self.skipped) if self.skipped else statement.limit(limit)
+
+    def page_by(
+        self, statement: Select[Any], first: Column[str], second: Column[str], limit: int
+    ) -> Select[Any]:
+        """Take up to `limit` rows after the key, in the order of the two columns that are the key."""
+        if self.key is not None:
+            last_first, last_second = self.key
+            # The first condition alone lets the index find where to begin.
+            statement = statement.where(first >= last_first, or_(first > last_first, second > last_second))
+        return self.page(statement.order_by(first, second), limit)
 
     def listed(
         self, rows: Iterable[Row[Any]], columns: Mapping[str, type], make: Callable[[RowValues], T]
