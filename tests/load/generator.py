@@ -174,6 +174,8 @@ async def generate() -> None:
         # Without the word, whoever gave the orders is gone.
         if start:
             await generator.run(float(start))
+            # As long as this process is there, its processor time can be read; it ends when it is let go.
+            await asyncio.to_thread(sys.stdin.readline)
     finally:
         await generator.close()
 

@@ -54,6 +54,8 @@ class GeneratorProcess:
 
     async def end(self) -> None:
         """Let it end; it is killed if it does not."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), _END_SECONDS)
         await self.kill()

@@ -1,9 +1,11 @@
 """The load harness against a live server, and against servers that answer wrongly, late or not at all."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -193,6 +195,17 @@ async def test_a_deadline_that_passes_is_an_error_and_a_latency() -> None:
         result.latency.count,
         result.latency.p50 >= 0.2,
     )
+
+
+@pytest.mark.parametrize("count", [{"requests": 400}, {"seconds": 0.5}], ids=["requests", "seconds"])
+async def test_processor_time_is_read_of_the_server_and_of_every_generator(count: dict[str, Any]) -> None:
+    """Also of a generator that is done: a rate that the generators limit is no rate of the server."""
+    async with load_target() as target:
+        plan = Plan(kind=Kind.RENDER, profile=PROFILE, callers=4, processes=2, warmup=0, **count)
+        result = await run(plan, Connection(target=target.address), publish=False, server_pid=os.getpid())
+    # The kernel counts in hundredths of a second.
+    assert (True, True) == ((result.server_cpu or 0) >= 0.01, result.generator_cpu >= 0.01)
+    assert result.renders_per_cpu_second == result.completed / (result.server_cpu or 0)
 
 
 async def test_no_server_is_no_result() -> None:
