@@ -92,7 +92,7 @@ MAX_RUNS: Final = 64
 @click.option("--validate-only", is_flag=True, help="Ask for renders that are not recorded.")
 @click.option("--timeout", type=float, default=10.0, metavar="SECONDS", help="Deadline of a call.")
 @click.option(
-    "--drain", type=float, default=5.0, metavar="SECONDS", help="How long to wait for the last answers."
+    "--drain", type=float, default=10.0, metavar="SECONDS", help="How long to wait for the last answers."
 )
 @click.option("--interval", type=float, default=1.0, metavar="SECONDS", help="How often to look.")
 @click.option("--no-publish", is_flag=True, help="The server has the profile already.")

@@ -98,7 +98,7 @@ class Plan:
     bundles: int = 1
     validate_only: bool = False
     timeout: float = 10.0
-    drain: float = 5.0
+    drain: float = 10.0
     interval: float = 1.0
 
     def __post_init__(self) -> None:
