@@ -223,13 +223,13 @@ def exact_numbers(value: JsonValue) -> JsonValue:
     RFC 8785 writes the double 1e17 as 100000000000000000, which a parser reads as an integer beyond
     2**53 - 1; this makes it the double again.
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, (str, float)) or value is None:
+        return value
+    if isinstance(value, int):
+        return float(value) if abs(value) > MAX_SAFE_INTEGER else value
+    if isinstance(value, (dict, Mapping)):
         return {key: exact_numbers(item) for key, item in value.items()}
-    if isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
-        return float(value)
-    if isinstance(value, Sequence) and not isinstance(value, (str, *_BINARY)):
-        return [exact_numbers(item) for item in value]
-    return value
+    return value if isinstance(value, _BINARY) else [exact_numbers(item) for item in value]
 
 
 class _NotExactError(Exception):

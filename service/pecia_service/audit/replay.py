@@ -133,7 +133,8 @@ class Replayer:
                         "another renderer made the recorded one",
                     )
                 )
-            if prompt is not None:
+            # Most are equal, and where they differ need not be looked for.
+            if prompt is not None and prompt != result.prompt:
                 difference = first_difference(prompt, result.parts)
         verdict, ordered = judge(findings)
         return ReplayResult(
