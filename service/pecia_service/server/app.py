@@ -109,7 +109,8 @@ class PeciaServer:
         if settings.reflection:
             self._add_reflection()
         if settings.channelz:
-            channelz.add_channelz_servicer(by_name)
+            # It finds out by the type of what it is given that calls are asynchronous.
+            channelz.add_channelz_servicer(self._server)
 
     async def start(self) -> int:
         """Start to serve, and return the port; raises ListenError for an address that can't be had."""
