@@ -28,7 +28,7 @@ TINY = Scale(
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Give the means of the smallest run."""
     databases = Databases(tmp_path)
-    yield Bench(TINY, Shares.of_machine(), databases, Results(), lambda _: None)
+    yield Bench(TINY, Shares(), databases, Results(), lambda _: None)
     databases.close()
 
 
