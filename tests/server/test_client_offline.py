@@ -166,6 +166,14 @@ async def test_an_old_bundle_is_checked_by_one_call(scene: Scene) -> None:
     assert [] == scene.asked()
 
 
+async def test_without_an_age_each_render_asks_once(scene: Scene) -> None:
+    """The server is asked whether the bundle is still what it was, and its templates stay."""
+    offline = scene.offline(BundleCache(max_age=0))
+    for _ in range(3):
+        await offline.render("companion@1.0.0", PAYLOAD)
+    assert [*FETCH, "GetBundle", "GetBundle"] == scene.asked()
+
+
 async def test_an_erased_template_is_found_out_within_the_age(scene: Scene) -> None:
     """Until then its text is rendered; then it is refused, and every bundle that holds it is gone."""
     clock = Clock()

@@ -201,7 +201,7 @@ class BundleCache:
                 entry.checked_at = max(entry.checked_at, question.asked_at)
             self._entries.move_to_end((definition.bundle_id, definition.semver))
             self._checks += 1
-            self._sweep()
+            self._sweep(spared=entry)
             return entry.resolved
 
     def _keep(self, question: Question, resolved: ResolvedBundle) -> None:
@@ -255,11 +255,11 @@ class BundleCache:
             elif (ref.bundle_id, ref.semver) in self._entries:
                 self._drop((ref.bundle_id, ref.semver))
 
-    def _sweep(self) -> None:
-        """Let go of what is too old to be rendered in any case."""
+    def _sweep(self, spared: _Entry | None = None) -> None:
+        """Let go of what is too old to be rendered in any case, but for what is just rendered."""
         now = self._clock()
         for name, entry in list(self._entries.items()):
-            if now - entry.checked_at > self._max_age + self._max_stale:
+            if entry is not spared and now - entry.checked_at > self._max_age + self._max_stale:
                 self._drop(name)
         for name, pointer in list(self._pointers.items()):
             if now - pointer.read_at > self._label_staleness + self._max_stale:
