@@ -51,7 +51,8 @@ def main() -> int:
     parser.add_argument("--vectors", required=True, type=Path, metavar="DIRECTORY")
     parser.add_argument("--prefix", required=True)
     arguments = parser.parse_args()
-    with Client(arguments.target, timeout=CALL_SECONDS) as client:
+    # A retry could hide what the cases are to show.
+    with Client(arguments.target, timeout=CALL_SECONDS, retry=None) as client:
         world = World(client, Vectors(arguments.vectors), arguments.prefix)
         outcomes = [run(name, world) for name in CASES]
     return 0 if all(outcomes) else 1

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from clients.python.checks import Checks
+from clients.python.checks import Checks, wrong
 from clients.python.vectors import payload_canonical, payload_hash, sha256
 from clients.python.world import CALL_SECONDS, World, inline_of, refused
 from pecia.v1.audit_pb2 import AuditRecord
@@ -32,8 +32,9 @@ def render(world: World, checks: Checks) -> str:
         given, expected = vector["input"], vector["expected"]
         answer = world.client.render(inline_bundle=inline_of(given), payload=given["payload"])
         checks.equal("prompt", expected["prompt"], answer.prompt)
-        for index, part in enumerate(expected["parts"]):
-            found = answer.parts[index]
+        if len(answer.parts) != len(expected["parts"]):
+            raise wrong("number of parts", len(expected["parts"]), len(answer.parts))
+        for part, found in zip(expected["parts"], answer.parts, strict=True):
             checks.equal("slot", part["slot"], Slot.Name(found.slot).removeprefix("SLOT_").lower())
             checks.equal("role", part["role"], Role.Name(found.role).removeprefix("ROLE_").lower())
             checks.equal("text", part["text"], found.text)
