@@ -2,7 +2,7 @@
 
 import { durationFromMs, MethodOptions_IdempotencyLevel as IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, createRouterTransport, type UnaryRequest } from "@connectrpc/connect";
-import { PromptService } from "@pecia/client";
+import { AdminService, PromptService, RegistryService } from "@pecia/client";
 import { RetryInfoSchema } from "@pecia/client/google/rpc";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -94,9 +94,8 @@ test("a method that does not say that it may be repeated is not", async () => {
   assert.equal(calls, 1);
 });
 
-test("every unary method of the contract may be repeated", () => {
-  const unknown = PromptService.methods.filter(
-    ({ idempotency }) => idempotency === IdempotencyLevel.IDEMPOTENCY_UNKNOWN,
-  );
+test("every method of the contract may be repeated", () => {
+  const methods = [RegistryService, PromptService, AdminService].flatMap((service) => service.methods);
+  const unknown = methods.filter(({ idempotency }) => idempotency === IdempotencyLevel.IDEMPOTENCY_UNKNOWN);
   assert.deepEqual(unknown, []);
 });

@@ -28,6 +28,7 @@ export interface RetryOptions {
  *
  * It waits as long as the server asks in `google.rpc.RetryInfo`, or longer. Only methods are repeated whose
  * `idempotency_level` says that they may be, which in `pecia.v1` all do. All attempts share the call's deadline.
+ * Give each change of a label a `requestId`, so that a later attempt answers what the first has done.
  */
 export function retryUnavailable(options: RetryOptions = {}): Interceptor {
   const {

@@ -46,7 +46,7 @@ public final class PeciaChannel {
 
     /**
      * Retries while the service is UNAVAILABLE: every RPC of the contract is idempotent, or made so by a request_id.
-     * RenderStream is left out; what has no answer yet is the program's to send again.
+     * Give each change of a label one. RenderStream is left out; what has no answer yet is the program's to send again.
      */
     private static Map<String, ?> serviceConfig() {
         Map<String, ?> retryPolicy =

@@ -31,10 +31,17 @@ public record PeciaError(
         Map<String, String> metadata,
         List<BadRequest.FieldViolation> violations,
         Optional<Duration> retryDelay) {
+    /** Marks the ErrorInfo of the service; proxies in between may add others. */
+    private static final String DOMAIN = "pecia";
+
     /** Reads the error of a call that failed with {@code thrown}. */
     public static PeciaError of(Throwable thrown) {
         Status status = Status.fromThrowable(thrown);
-        ErrorInfo info = first(thrown, ErrorInfo.class).orElse(ErrorInfo.getDefaultInstance());
+        ErrorInfo info =
+                details(thrown, ErrorInfo.class).stream()
+                        .filter(each -> each.getDomain().equals(DOMAIN))
+                        .findFirst()
+                        .orElse(ErrorInfo.getDefaultInstance());
         return new PeciaError(
                 status.getCode(),
                 Optional.ofNullable(status.getDescription()).orElse(""),
