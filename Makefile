@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance load bench golden clean
+.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance load bench profile golden clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -91,6 +91,9 @@ load: $(DEVELOPMENT) ## Put load on a server and check every answer (ARGS='--hel
 
 bench: $(BENCH) ## Measure speed against the floor and peers (ARGS='--quick', '--write docs/performance.md')
 	PYTHONPATH=tests $(BIN)/python -m load.bench $(ARGS)
+
+profile: $(BENCH) ## Say where a Render's processor time goes (ARGS='--write docs/performance.md')
+	PYTHONPATH=tests $(BIN)/python -m load.profile_render $(ARGS)
 
 golden: $(DEVELOPMENT) ## Regenerate the golden vectors in tests/golden/
 	$(BIN)/python tests/golden/generate.py
