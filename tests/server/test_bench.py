@@ -20,6 +20,7 @@ TINY = Scale(
     stored=(10, 20),
     cold_bundles=5,
     audit_records=100,
+    verifications=1,
     peer_seconds=0.1,
 )
 

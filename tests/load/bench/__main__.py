@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scale = replace(scale, rounds=options.rounds)
     if options.write and options.only:
         parser.error("--write takes the figures of all parts: leave --only out")
+    form = f"in the {'quick' if options.quick else 'full'} form with {scale.rounds} rounds"
     begun = time.monotonic()
     failed = False
 
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     results.rows.append(Row(f"Part {name}", name, "", missing=f"it failed: {error}"))
         finally:
             databases.close()
-    about, judged = report.machine(), judge(results.rows)
+    about, judged = report.machine(form), judge(results.rows)
     if options.json:
         options.json.write_text(
             report.document(about, results.rows, judged, results.details), encoding="utf-8"

@@ -28,6 +28,7 @@ class Scale:
     stored: Sequence[int]
     cold_bundles: int
     audit_records: int
+    verifications: int
     peer_seconds: float
 
 
@@ -38,6 +39,7 @@ FULL: Final = Scale(
     stored=(10, 10_000, 1_000_000),
     cold_bundles=200,
     audit_records=200_000,
+    verifications=3,
     peer_seconds=2.0,
 )
 QUICK: Final = Scale(
@@ -46,7 +48,8 @@ QUICK: Final = Scale(
     renderer_seconds=0.1,
     stored=(10, 10_000),
     cold_bundles=50,
-    audit_records=20_000,
+    audit_records=50_000,
+    verifications=2,
     peer_seconds=0.5,
 )
 

@@ -163,6 +163,7 @@ PHOENIX: Final = Peer(
         "PHOENIX_WORKING_DIR": "{folder}",
         "PHOENIX_SQL_DATABASE_URL": "sqlite:///{folder}/phoenix.db",
         "PHOENIX_TELEMETRY_ENABLED": "false",
+        "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false",
     },
     rows={"server": "Arize Phoenix, prompts.get from its server, and format"},
 )

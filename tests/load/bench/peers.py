@@ -30,7 +30,7 @@ from load.bench.stores import Store, bundle_id
 from pecia_service.rendering.renderer import SEPARATOR
 from support.checkout import GENERATED, ROOT, SERVICE
 
-SECTION: Final = "Peers: one caller with each product's own client (client and server together)"
+SECTION: Final = "Peers, called by one caller (client and server together)"
 OURS: Final = "Pecia, Render, audit on"
 OURS_OFF: Final = "Pecia, Render, audit off"
 OURS_OFFLINE: Final = "Pecia, rendered offline from the client's warm cache"

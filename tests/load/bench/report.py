@@ -31,8 +31,8 @@ _ROW_HEAD: Final = ("What", "Per CPU-second", "Per second", "Ratio", "By the clo
 _TARGET_HEAD: Final = ("Target", "Bound", "Measured", "By the clock", "Verdict")
 
 
-def machine() -> dict[str, str]:
-    """Return what the figures were taken on; nothing that names the machine or its places."""
+def machine(form: str) -> dict[str, str]:
+    """Return when, how and on what the figures were taken; nothing names the machine or its places."""
     try:
         postgres = subprocess.run(
             [find_binaries() / "postgres", "--version"], capture_output=True, text=True, check=True
@@ -44,6 +44,7 @@ def machine() -> dict[str, str]:
     ).stdout.strip()
     return {
         "taken": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "form": form,
         "commit": commit or "unknown",
         "cores": str(os.cpu_count()),
         "processor": _processor(),
@@ -71,7 +72,7 @@ def markdown(
 ) -> str:
     """Return the tables for the document, that of the targets first, and with each section its plot."""
     parts = [
-        f"- Taken: {about['taken']}, at commit {about['commit']}",
+        f"- Taken: {about['taken']}, at commit {about['commit']}, {about['form']}",
         f"- Machine: {about['cores']} cores ({about['processor']}), {about['memory']}, {about['system']}",
         f"- Software: Python {about['python']}, grpcio {about['grpcio']} on {about['loop']}, "
         f"SQLite {about['sqlite']}, PostgreSQL {about['postgresql']}",

@@ -55,13 +55,17 @@ def floor(bench: Bench) -> None:
             RENDER_LABEL: Lap(bench, on["SQLite"], label, store=stores["SQLite"]),
         }
         measured = interleave(closed_by(stack, laps), bench.scale.rounds, bench.progress)
+
+        def unit(name: str) -> str:
+            return "calls" if name in _STEPS else "renders"
+
         section = "One Render after the other (16 callers)"
         bench.results.rows += [
             measured.row(
                 section, FLOOR, "calls", note=f"{len(work.requests[0])} bytes in, {len(answer)} out"
             ),
             *(
-                measured.row(section, name, "renders", against=FLOOR, note=laps[name].database_note)
+                measured.row(section, name, unit(name), against=FLOOR, note=laps[name].database_note)
                 for name in laps
                 if name != FLOOR
             ),
@@ -73,27 +77,45 @@ def floor(bench: Bench) -> None:
 
 
 def bulk(bench: Bench) -> None:
-    """Compare batches and streams with single renders."""
+    """Compare batches and streams with single renders, with audit on and off."""
     with ExitStack() as stack:
         store = published(bench, stack, "SQLite")
-        server = serve(bench, stack, store)
+        on = serve(bench, stack, store)
+        off = serve(bench, stack, published(bench, stack, "SQLite"), audit_sink="null")
+        unary, stream = works.render(), works.stream(_WINDOW)
+        batches = {size: works.batch(size) for size in _BATCHES}
 
-        def lap(work: Work, callers: int) -> Lap:
-            return Lap(bench, server, work, callers=callers, connections=min(callers, 4), store=store)
+        def lap(work: Work, callers: int, *, audit: bool = True) -> Lap:
+            connections = min(callers, 4)
+            server, kept = (on, store) if audit else (off, None)
+            return Lap(bench, server, work, callers=callers, connections=connections, store=kept)
 
-        laps = {UNARY: lap(works.render(), 16)}
-        laps |= {f"RenderBatch of {size}": lap(works.batch(size), 4) for size in _BATCHES}
-        laps[STREAM] = lap(works.stream(_WINDOW), 2)
+        laps = {UNARY: lap(unary, 16)}
+        laps |= {_batch(size): lap(work, 4) for size, work in batches.items()}
+        laps[STREAM] = lap(stream, 2)
+        laps[_off(UNARY)] = lap(unary, 16, audit=False)
+        laps[_off(BATCH_64)] = lap(batches[64], 4, audit=False)
+        laps[_off(STREAM)] = lap(stream, 2, audit=False)
         measured = interleave(closed_by(stack, laps), bench.scale.rounds, bench.progress)
-        section = "Many renders at once (audit on, SQLite)"
-        bench.results.rows.append(measured.row(section, UNARY, "renders", note="16 callers"))
-        bench.results.rows += [
-            measured.row(section, name, "renders", against=UNARY, note=note)
-            for name, note in (
-                *((f"RenderBatch of {size}", "4 callers") for size in _BATCHES),
-                (STREAM, f"2 streams, {_WINDOW} requests under way on each"),
-            )
-        ]
+        streams = f"2 streams, {_WINDOW} requests under way on each"
+        notes = {UNARY: "16 callers", **{_batch(size): "4 callers" for size in _BATCHES}, STREAM: streams}
+        for name, note in notes.items():
+            against = "" if name == UNARY else UNARY
+            section = "Many renders at once (audit on, SQLite)"
+            bench.results.rows.append(measured.row(section, name, "renders", against=against, note=note))
+        for name in (UNARY, BATCH_64, STREAM):
+            against = "" if name == UNARY else _off(UNARY)
+            section = "Many renders at once (audit off)"
+            row = measured.row(section, _off(name), "renders", against=against, note=notes[name])
+            bench.results.rows.append(row)
+
+
+def _batch(size: int) -> str:
+    return f"RenderBatch of {size}"
+
+
+def _off(name: str) -> str:
+    return f"{name}, audit off"
 
 
 def replay(bench: Bench) -> None:

@@ -19,7 +19,6 @@ from support.faults.trend import fit
 SECTION: Final = "VerifyAudit"
 
 _PATH: Final = "/pecia.v1.PromptService/VerifyAudit"
-_RUNS: Final = 3
 _MEBIBYTE: Final = 2**20
 # The first progress reports come while the caches of the run fill.
 _WARM: Final = 0.2
@@ -48,7 +47,7 @@ def verifying(bench: Bench) -> None:
             servers[engine] = serve(bench, stack, store)
         measured = Measured({verify(engine): [] for engine in ENGINES})
         resident: dict[str, list[int]] = {}
-        for _ in range(_RUNS):
+        for _ in range(bench.scale.verifications):
             for engine, server in servers.items():
                 sample, resident[engine] = _run(server, count)
                 measured.samples[verify(engine)].append(sample)
