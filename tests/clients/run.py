@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Run the conformance programs of all languages against a real server, and end in a table language × case.
 
 A language whose toolchain is missing is skipped by name; where the variable CI is set, that is a failure.
