@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
 import structlog
@@ -97,21 +96,14 @@ class PromptServicer(AuditServicer):
                 response.outcomes[index].error.CopyFrom(error)
         return response
 
-    async def RenderStream(  # noqa: N802
+    def RenderStream(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.RenderStreamRequest], context: Context
-    ) -> AsyncIterator[pb.RenderStreamResponse]:
+    ) -> AsyncGenerator[pb.RenderStreamResponse, None]:
         """Make prompts for as long as requests come."""
         generator = self._generator(self._caller(context).tenant_id)
-
-        def handle(
-            message: pb.RenderStreamRequest,
-        ) -> pb.RenderStreamResponse | Awaitable[pb.RenderStreamResponse]:
-            return self._stream_answer(message, generator)
-
-        responses = run_stream(request_iterator, handle, self._stream_in_flight)
-        async with aclosing(responses):
-            async for response in responses:
-                yield response
+        return run_stream(
+            request_iterator, lambda message: self._stream_answer(message, generator), self._stream_in_flight
+        )
 
     async def CheckOutput(  # noqa: N802
         self, request: pb.CheckOutputRequest, context: Context

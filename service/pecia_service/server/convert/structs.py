@@ -36,7 +36,9 @@ class _NoKindError(Exception):
 
 
 def _object_to_json(struct: struct_pb2.Struct) -> dict[str, JsonValue]:
-    return {key: _value_to_json(value) for key, value in struct.fields.items()}
+    fields = struct.fields
+    # Its items() are those of an abstract class in Python.
+    return {key: _value_to_json(fields[key]) for key in fields}
 
 
 def _value_to_json(value: struct_pb2.Value) -> JsonValue:
