@@ -70,6 +70,16 @@ async def test_a_full_batch_does_not_linger(tmp_path: Path) -> None:
         assert it.store.batches == [first + rest]
 
 
+async def test_batches_wait_longer_while_many_records_come(tmp_path: Path) -> None:
+    """The wait doubles up to its longest while batches are large, and is the first again after a small one."""
+    async with spooling(tmp_path, linger=1, longest_linger=3) as it:
+        for size in (16, 16, 16, 15, 1):
+            it.store.kept.clear()
+            it.take(records(size, start=len(it.store.written)))
+            await it.store.kept.wait()
+        assert [1, 2, 3, 3, 1] == [seconds for seconds in it.time.sleeps if seconds < 1000]
+
+
 @pytest.mark.parametrize("bounds", [{"max_records": 4}, {"max_bytes": 40_000}])
 async def test_what_memory_has_no_room_for_is_read_back(tmp_path: Path, bounds: dict[str, int]) -> None:
     """All is delivered, in order, and what waits in memory is bounded."""
