@@ -71,7 +71,7 @@ async def test_a_full_batch_does_not_linger(tmp_path: Path) -> None:
 
 
 async def test_batches_wait_longer_while_many_records_come(tmp_path: Path) -> None:
-    """The wait doubles up to its longest while batches are large, and is the first again after a small one."""
+    """The wait doubles up to its longest while batches are large; after a small one it is the first again."""
     async with spooling(tmp_path, linger=1, longest_linger=3) as it:
         for size in (16, 16, 16, 15, 1):
             it.store.kept.clear()
