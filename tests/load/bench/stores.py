@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +30,7 @@ EPOCH_MS: Final = 1_763_700_000_000
 """When the first record of a filled audit was made, in milliseconds since the epoch."""
 
 _BUNDLES_AT_ONCE: Final = 2_500
+_FEW_TEMPLATES: Final = 10_000
 _RECORDS_AT_ONCE: Final = 5_000
 _PAYLOADS: Final = 50
 
@@ -61,7 +63,11 @@ class Store:
 
         They are defined as a client's would be, and inserted in bulk.
         """
-        return self._runner.run(self._publish(count))
+        published = self._runner.run(self._publish(count))
+        if count > _FEW_TEMPLATES:
+            # What the system has not written to the disk yet would hold up the laps.
+            os.sync()
+        return published
 
     def fill_audit(self, count: int) -> None:
         """Keep so many records of renders of the first bundle."""
