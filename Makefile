@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance load bench profile golden clean
+.PHONY: help demo serve test faults lint style types imports contract generate release-contract clients conformance load bench profile tools golden clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -95,6 +95,8 @@ bench: $(BENCH) ## Measure speed against the floor and peers (ARGS='--quick', '-
 profile: $(BENCH) ## Say where a Render's processor time goes (ARGS='--write docs/performance.md')
 	PYTHONPATH=tests $(BIN)/python -m load.profile_render $(ARGS)
 
+tools: $(VENV)/.tools/grpcurl $(VENV)/.tools/ghz ## Build grpcurl and ghz with Go, for the tests that use them as they are
+
 golden: $(DEVELOPMENT) ## Regenerate the golden vectors in tests/golden/
 	$(BIN)/python tests/golden/generate.py
 
@@ -113,6 +115,12 @@ $(DEVELOPMENT): pyproject.toml | $(BIN)/python
 $(BENCH): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	@touch $(RUNTIME) $(DEVELOPMENT) $@
+
+$(VENV)/.tools/grpcurl:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+
+$(VENV)/.tools/ghz:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/bojand/ghz/cmd/ghz@v0.121.0
 
 $(BIN)/python:
 	@for python in $(PYTHONS); do \
