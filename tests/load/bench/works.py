@@ -77,10 +77,12 @@ def batch(size: int) -> Work:
 
     def check(number: int, message: bytes) -> bool:
         at = 0
-        for prompt_hash in expected.hashes[number * size : (number + 1) * size]:
-            at = message.find(prompt_hash, at)
-            if at < 0:
-                return False
+        for asked in range(number * size, (number + 1) * size):
+            # Of each answer the prompt comes first, and the receipt that has its hash after it.
+            for part in (expected.beginnings[asked], expected.hashes[asked]):
+                at = message.find(part, at)
+                if at < 0:
+                    return False
         return True
 
     return Work(f"{_SERVICE}/RenderBatch", requests, check, renders=size)
