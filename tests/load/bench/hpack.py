@@ -10,6 +10,7 @@ Field = tuple[bytes, bytes]
 _STATIC_ENTRIES: Final = 61
 _ENTRY_OVERHEAD: Final = 32
 _TABLE_BYTES: Final = 4096
+_MEMO_BLOCKS: Final = 256
 _METHOD_POST: Final = 0x83
 _SCHEME_HTTP: Final = 0x86
 
@@ -100,8 +101,9 @@ class HeaderReader:
                     self._insert((name, value))
                     changed = True
             fields[name] = value
-        if not changed:
-            # What only names entries means the same until the table changes.
+        # What only names entries means the same until the table changes; a server that puts an id into each
+        # block must not fill the memory.
+        if not changed and len(self._memo) < _MEMO_BLOCKS:
             self._memo[block] = fields
         return fields
 
