@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,9 @@ _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.2
 _PROGRAMS: Final = Path(__file__).parent / "peer_programs"
+_WORDS: Final = 200
+# What is written into a document that others read must not tell of paths, addresses and hosts.
+_PLACE: Final = re.compile(r"\S*(?:/|host=)\S*")
 
 
 class PeerUnavailableError(Exception):
@@ -82,8 +86,8 @@ class Peer:
             try:
                 subprocess.run(command, capture_output=True, text=True, check=True, timeout=_INSTALL_SECONDS)
             except subprocess.CalledProcessError as error:
-                last = (error.stderr or error.stdout).strip().splitlines()[-1:]
-                raise PeerUnavailableError(f"it can't be installed: {''.join(last)[:200]}") from None
+                said = last_words(error.stderr or error.stdout)
+                raise PeerUnavailableError(f"it can't be installed: {said}") from None
             except subprocess.TimeoutExpired:
                 raise PeerUnavailableError("its installation takes too long") from None
         stamp.write_text(wanted, encoding="utf-8")
@@ -170,6 +174,12 @@ PHOENIX: Final = Peer(
 PEERS: Final = (MLFLOW, PHOENIX)
 
 
+def last_words(said: str) -> str:
+    """Return the last line that a process wrote, without the places and hosts of this machine."""
+    last = "".join(said.strip().splitlines()[-1:])
+    return _PLACE.sub("...", last)[:_WORDS]
+
+
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a server answers; raises PeerUnavailableError."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -181,8 +191,8 @@ def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_SECONDS)
         if process.poll() is not None or time.monotonic() > until:
-            last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise PeerUnavailableError(f"its server does not start: {''.join(last)[:200]}")
+            said = last_words(log.read_text(encoding="utf-8", errors="replace"))
+            raise PeerUnavailableError(f"its server does not start: {said}")
 
 
 def _free_port() -> int:

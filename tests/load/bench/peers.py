@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import Any, Final
 from load.bench import sample
 from load.bench.bench import Bench, settle
 from load.bench.figures import Row
-from load.bench.peer_servers import PEERS, Peer, PeerUnavailableError
+from load.bench.peer_servers import PEERS, Peer, PeerUnavailableError, last_words
 from load.bench.processors import cpu_seconds, family, within
 from load.bench.renderers import OtherPromptError
 from load.bench.rounds import Sample, interleave
@@ -37,6 +38,7 @@ OURS_OFFLINE: Final = "Pecia, rendered offline from the client's warm cache"
 
 _PROGRAMS: Final = Path(__file__).parent / "peer_programs"
 _RENDERS: Final = 16
+_ANSWER_SECONDS: Final = 300.0
 
 
 def peers(bench: Bench) -> None:
@@ -92,6 +94,7 @@ class _Caller:
     """A process that renders when it is asked to."""
 
     process: subprocess.Popen[str]
+    log: Path
 
     def lap(self, way: str, seconds: float, server: int, store: Store | None = None) -> Sample:
         """Render in one way for so many seconds; with a store, until that has all audit records."""
@@ -106,14 +109,18 @@ class _Caller:
         return Sample(count, clock, spent + cpu_seconds(family(server)) - before)
 
     def answer(self) -> Any:
-        """Read one answer; raises PeerUnavailableError when the process has ended instead."""
+        """Read one answer; raises PeerUnavailableError when the process ends instead, or says nothing."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith(("{", "[")):
-                return json.loads(line)
-        assert self.process.stderr is not None
-        last = self.process.stderr.read().strip().splitlines()[-1:]
-        raise PeerUnavailableError(f"its client ended: {''.join(last)[:200]}")
+        # A client that waits for its server for ever must not keep the bench.
+        impatience = threading.Timer(_ANSWER_SECONDS, self.process.kill)
+        impatience.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith(("{", "[")):
+                    return json.loads(line)
+        finally:
+            impatience.cancel()
+        raise PeerUnavailableError(f"its client ended: {last_words(self.log.read_text(errors='replace'))}")
 
 
 @contextmanager
@@ -122,19 +129,23 @@ def _calling(
 ) -> Iterator[_Caller]:
     """Start a caller, and check that each of its ways to render gives our prompts."""
     with TemporaryDirectory(prefix="pecia-bench-caller-") as folder:
-        file = Path(folder) / "job.json"
+        file, log = Path(folder) / "job.json", Path(folder) / "log"
         file.write_text(json.dumps(job), encoding="utf-8")
-        with subprocess.Popen(
-            [*python, str(_PROGRAMS / program), str(file)],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        # A client may warn of more than a pipe holds that nobody reads.
+        with (
+            log.open("wb") as errors,
+            subprocess.Popen(
+                [*python, str(_PROGRAMS / program), str(file)],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            ) as process,
+        ):
             try:
-                caller = _Caller(process)
+                caller = _Caller(process, log)
                 of = sample.resolved(bundle_id(0))
                 expected = [sample.render(number, of).prompt_hash for number in range(_RENDERS)]
                 for way, hashes in caller.answer().items():
