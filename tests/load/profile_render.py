@@ -26,7 +26,9 @@ from load.bench import sample, works
 from load.bench.bench import FULL, Bench, Lap, Results
 from load.bench.caller import ask
 from load.bench.echo import BARE, EDGE
+from load.bench.markers import write_between
 from load.bench.processors import Shares, within
+from load.bench.report import machine, provenance
 from load.bench.rounds import Measured, interleave
 from load.bench.servers import echo
 from load.bench.serving import closed_by, published, serve
@@ -241,15 +243,6 @@ def table(found: Sequence[Line]) -> str:
     return "\n".join(rows)
 
 
-def write(document: Path, text: str) -> None:
-    """Put a text between the document's markers; raises ValueError where they are not."""
-    head, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} has no place for it: {BEGIN} and {END}")
-    document.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="make profile ARGS='...'", description=__doc__)
@@ -259,10 +252,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     stages = Stages()
     measured = totals(options.rounds, options.seconds)
-    text = table(lines(measured, stages.of_render(), stages.of_audit()))
+    about = provenance(machine(f"with {options.rounds} rounds"))
+    text = f"{about}\n\n{table(lines(measured, stages.of_render(), stages.of_audit()))}"
     print(text)
     if options.write:
-        write(options.write, text)
+        write_between(options.write, BEGIN, END, text)
 
 
 if __name__ == "__main__":

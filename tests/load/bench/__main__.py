@@ -21,6 +21,7 @@ from load.bench import plots, report
 from load.bench.bench import FULL, QUICK, Bench, Results
 from load.bench.engines import engines
 from load.bench.figures import Row
+from load.bench.markers import write_between
 from load.bench.peers import peers
 from load.bench.processors import Shares, within
 from load.bench.serving import bulk, cold, floor, replay
@@ -98,7 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             section: f"{folder.name}/{file.name}"
             for section, file in plots.draw(results.rows, folder).items()
         }
-        report.write_between_markers(options.write, report.markdown(about, results.rows, judged, drawn))
+        write_between(
+            options.write, report.BEGIN, report.END, report.markdown(about, results.rows, judged, drawn)
+        )
     print(report.text(about, results.rows, judged))
     return 1 if failed else 0
 

@@ -71,18 +71,26 @@ def markdown(
     about: Mapping[str, str], rows: Sequence[Row], judged: Sequence[Judged], plots: Mapping[str, str]
 ) -> str:
     """Return the tables for the document, that of the targets first, and with each section its plot."""
-    parts = [
-        f"- Taken: {about['taken']}, at commit {about['commit']}, {about['form']}",
-        f"- Machine: {about['cores']} cores ({about['processor']}), {about['memory']}, {about['system']}",
-        f"- Software: Python {about['python']}, grpcio {about['grpcio']} on {about['loop']}, "
-        f"SQLite {about['sqlite']}, PostgreSQL {about['postgresql']}",
+    blocks = [
+        provenance(about),
+        "### Targets",
+        _table(_TARGET_HEAD, [_target_cells(item) for item in judged]),
     ]
-    blocks = ["\n".join(parts), "### Targets", _table(_TARGET_HEAD, [_target_cells(item) for item in judged])]
     for section, members in groupby(rows, key=lambda row: row.section):
         blocks += [f"### {section}", _table(_ROW_HEAD, [_cells(row) for row in members])]
         if section in plots:
             blocks.append(f"![{section}]({plots[section]})")
     return "\n\n".join(blocks)
+
+
+def provenance(about: Mapping[str, str]) -> str:
+    """Return what `machine` tells as a list in Markdown."""
+    return (
+        f"- Taken: {about['taken']}, at commit {about['commit']}, {about['form']}\n"
+        f"- Machine: {about['cores']} cores ({about['processor']}), {about['memory']}, {about['system']}\n"
+        f"- Software: Python {about['python']}, grpcio {about['grpcio']} on {about['loop']}, "
+        f"SQLite {about['sqlite']}, PostgreSQL {about['postgresql']}"
+    )
 
 
 def document(
@@ -105,16 +113,6 @@ def document(
         "details": details,
     }
     return json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-
-
-def write_between_markers(file: Path, figures: str) -> None:
-    """Put the figures into a document; raises ValueError where it has not exactly one pair of markers."""
-    before = file.read_text(encoding="utf-8")
-    pair = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    after, count = pair.subn(lambda _: f"{BEGIN}\n\n{figures}\n\n{END}", before)
-    if count != 1:
-        raise ValueError(f"{file.name} needs the lines {BEGIN} and {END}, once and in this order")
-    file.write_text(after, encoding="utf-8")
 
 
 def _cells(row: Row) -> Sequence[str]:

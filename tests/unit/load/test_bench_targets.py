@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from load.bench.figures import Figure, Row, ratio
+from load.bench.markers import write_between
 from load.bench.plots import draw
-from load.bench.report import BEGIN, END, markdown, write_between_markers
+from load.bench.report import markdown
 from load.bench.targets import MET, NOT_MEASURED, NOT_MET, TARGETS, Judged, Target, judge
 
+BEGIN, END = "<!-- begin -->", "<!-- end -->"
 AT_LEAST = Target("renders, of the floor", "render", "floor", least=0.85)
 AT_MOST = Target("cost", "most", "fewest", most=1.05)
 RATE = Target("records", "verify", "", least=10_000)
@@ -70,7 +72,7 @@ def test_figures_go_between_the_markers_only(tmp_path: Path) -> None:
     """What stands around them stays."""
     file = tmp_path / "performance.md"
     file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write_between_markers(file, "new")
+    write_between(file, BEGIN, END, "new")
     assert f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n" == file.read_text(encoding="utf-8")
 
 
@@ -79,7 +81,7 @@ def test_a_document_without_markers_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "performance.md"
     file.write_text("nothing here\n", encoding="utf-8")
     with pytest.raises(ValueError, match="needs the lines"):
-        write_between_markers(file, "new")
+        write_between(file, BEGIN, END, "new")
 
 
 def test_each_section_with_rates_has_a_plot_in_both_forms(tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
-"""The table of a render's stages adds up, and is put where a document has a place for it."""
+"""The table of a render's stages adds up, and each of its stages runs."""
 
-from pathlib import Path
-
-import pytest
-from load.profile_render import BEGIN, END, Line, Stages, lines, table, write
+from load.profile_render import Line, Stages, lines, table
 
 MEASURED = {
     "gRPC itself: the echo floor": 100.0,
@@ -33,22 +30,6 @@ def test_shares_are_of_the_last_total() -> None:
     """Totals are marked, and everything is a share of what all of it takes."""
     rows = table([Line("stage", 12.34), Line("all", 50, total=True)]).splitlines()[2:]
     assert ["| stage | 12.3 | 25% |", "| **all** | **50.0** | **100%** |"] == rows
-
-
-def test_a_document_keeps_what_is_around_the_profile(tmp_path: Path) -> None:
-    """Only what stands between the markers is written anew."""
-    document = tmp_path / "performance.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    write(document, "new")
-    assert f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n" == document.read_text(encoding="utf-8")
-
-
-def test_a_document_without_a_place_is_refused(tmp_path: Path) -> None:
-    """Nothing is appended anywhere else."""
-    document = tmp_path / "performance.md"
-    document.write_text("text", encoding="utf-8")
-    with pytest.raises(ValueError, match="has no place for it"):
-        write(document, "new")
 
 
 def test_every_stage_runs() -> None:
