@@ -32,7 +32,7 @@ EPOCH_MS: Final = 1_763_700_000_000
 _BUNDLES_AT_ONCE: Final = 2_500
 _FEW_TEMPLATES: Final = 10_000
 _RECORDS_AT_ONCE: Final = 5_000
-_PAYLOADS: Final = 50
+_PAYLOADS: Final = 2_048
 
 
 def bundle_id(number: int) -> str:
