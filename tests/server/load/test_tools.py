@@ -1,8 +1,9 @@
-"""ghz and h2load, as anybody can install them, work against a live server."""
+"""grpcurl, ghz and h2load, as anybody can install them, work against a live server."""
 
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ from support.checkout import PYTHONPATH, ROOT
 from support.server import LiveServer, live_server
 
 SECONDS = 60
+# What a run of all checks must show is not skipped there.
+REQUIRED_IN_CI = {"ghz", "grpcurl"}
 
 
 @pytest.fixture
@@ -40,11 +43,28 @@ async def said(*command: str) -> str:
 
 
 def tool(name: str) -> str:
-    """Return the path of a tool, or skip the test."""
+    """Return the path of a tool, or skip the test; in CI, where it must be there, fail."""
     path = shutil.which(name)
     if path is None:
+        if os.environ.get("CI") and name in REQUIRED_IN_CI:
+            pytest.fail(f"missing: {name}")
         pytest.skip(f"missing: {name}")
     return path
+
+
+async def test_grpcurl_renders_by_reflection(live: LiveServer) -> None:
+    """It finds the service and its messages by itself, and its render is the one that the README shows."""
+    grpcurl = tool("grpcurl")
+    services = await said(grpcurl, "-plaintext", live.target, "list")
+    data = json.dumps(json.loads((ROOT / "tests/load/ghz/render.json").read_text(encoding="utf-8"))["data"])
+    method = "pecia.v1.PromptService/Render"
+    answer = json.loads(await said(grpcurl, "-plaintext", "-d", data, live.target, method))
+    shown = re.search(r'"prompt_hash": "(\w+)"', (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown is not None
+    assert (True, shown[1]) == (
+        "pecia.v1.PromptService" in services.split(),
+        answer["receipt"]["prompt_hash"],
+    )
 
 
 @pytest.mark.parametrize("name", ["render", "batch", "stream"])
