@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from load.bench.peer_servers import PEERS, Peer, PeerUnavailableError
+from load.bench.peer_servers import PEERS, Peer, PeerUnavailableError, last_words
 
 
 def peer(program: str) -> Peer:
@@ -28,6 +28,23 @@ def test_a_server_that_ends_is_unavailable_with_its_last_words(tmp_path: Path) -
         broken.serving(Path(sys.executable), tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "warning\nERROR: No matching distribution: mlflow==1\n",
+            "ERROR: No matching distribution: mlflow==1",
+        ),
+        ("no such file: /home/somebody/database", "no such file: ..."),
+        ("Pool(host='index.example', port=443): Max retries", "... port=443): Max retries"),
+        ("see https://index.example/simple", "see ..."),
+    ],
+)
+def test_last_words_tell_of_no_place(said: str, shown: str) -> None:
+    """They may stand in a document: neither a path nor a host of the machine goes there."""
+    assert shown == last_words(said)
 
 
 def test_a_peer_has_its_own_folder_and_tells_nobody(tmp_path: Path) -> None:
