@@ -9,8 +9,10 @@ import grpc
 import pytest
 from pecia.v1 import error_reason_pb2, payload_pb2
 from pecia.v1 import prompt_service_pb2 as pb
-from pecia_service.rendering.generator import PromptGenerator
+from pecia_service.rendering.generator import PromptGenerator, Rendered
 from pecia_service.rendering.model import ResolvedBundle
+from pecia_service.server import prompts
+from pecia_service.server.convert.outcomes import write_rendered
 from support.server import LiveServer, live_server, served
 from support.wire import inline_bundle, payload, publish, version_ref
 
@@ -141,6 +143,23 @@ async def test_what_has_no_room_is_an_outcome_and_is_not_recorded(server: LiveSe
     assert int(metadata["size"]) > 2 * 26 * 65_536
     answered = {outcomes[index].response.receipt.render_id for index in (0, 1, 4)}
     assert answered == await recorded(server)
+
+
+async def test_what_has_no_room_is_not_kept_with_what_has(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response never holds more than it may answer: what a message once had takes its memory to the end."""
+    written: list[int] = []
+
+    def write(rendered: Rendered, message: pb.RenderResponse) -> None:
+        write_rendered(rendered, message)
+        written.append(message.ByteSize())
+
+    monkeypatch.setattr(prompts, "write_rendered", write)
+    large = request("x" * 65_536, inline_bundle=inline_bundle({"task": "{{task}}" * 26}), bundle=None)
+    outcomes = await render_batch(server, *([large] * 9))
+    assert (2, 9) == (len(written), len(outcomes))
+    assert sum(written) <= 8 * MEBIBYTE
 
 
 async def test_every_outcome_may_be_an_error(server: LiveServer) -> None:

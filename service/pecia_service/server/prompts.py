@@ -14,13 +14,18 @@ from pecia_service.audit.service import Audit
 from pecia_service.caching.bounded import BoundedCache
 from pecia_service.errors import Error, ErrorReason, invalid_field, size_exceeded
 from pecia_service.rendering.checking import OutputChecker
-from pecia_service.rendering.generator import PromptGenerator, RenderOptions, resolve_inline
+from pecia_service.rendering.generator import PromptGenerator, Rendered, RenderOptions, resolve_inline
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.payload import Payload
 from pecia_service.server.audit import AuditServicer
 from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import check_result_to_proto
-from pecia_service.server.convert.outcomes import MAX_ERROR_BYTES, error_to_proto, write_rendered
+from pecia_service.server.convert.outcomes import (
+    MAX_ERROR_BYTES,
+    error_to_proto,
+    rendered_to_proto,
+    write_rendered,
+)
 from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto
 from pecia_service.server.render_stream import run_stream
 from pecia_service.server.requests import missing_field, resolve_ref
@@ -36,6 +41,10 @@ _TURN: Final = 16
 _SHORT_OUTPUT: Final = 8_192
 # What a message needs around its outcomes: tags and lengths.
 _FRAME_BYTES: Final = 16
+# More than a response has beside the prompt and its parts.
+_RECEIPT_BYTES: Final = 8_192
+# The most bytes of UTF-8 that a character of a prompt takes in a response: in the prompt, and in its part.
+_CHARACTER_BYTES: Final = 8
 
 Source = TypeVar("Source", pb.RenderRequest, pb.CheckOutputRequest)
 
@@ -197,8 +206,20 @@ class _Room:
         self._max_bytes = max_bytes
         self._left = max_bytes - outcomes * MAX_ERROR_BYTES
 
+    def check(self, rendered: Rendered) -> None:
+        """Raise InvalidInputError (SIZE_EXCEEDED) for a prompt whose response has no room.
+
+        A message keeps the memory of what was written into it, also when it is replaced by an error: what
+        may be too large is measured apart.
+        """
+        if _CHARACTER_BYTES * len(rendered.prompt) + _RECEIPT_BYTES > self._left:
+            self._measure(rendered_to_proto(rendered))
+
     def take(self, response: pb.RenderResponse) -> None:
-        """Take what a response needs; raises InvalidInputError (SIZE_EXCEEDED) when it is not there."""
+        """Take what a response needs; raises as `check`."""
+        self._left -= self._measure(response)
+
+    def _measure(self, response: pb.RenderResponse) -> int:
         size = response.ByteSize() + _FRAME_BYTES
         if size > self._left:
             raise invalid_field(
@@ -208,7 +229,7 @@ class _Room:
                 size=str(size),
                 limit=str(self._max_bytes),
             )
-        self._left -= size
+        return size
 
 
 def _read(request: pb.RenderRequest) -> tuple[RenderOptions, Payload]:
@@ -238,6 +259,8 @@ def _finish(
 ) -> Awaitable[None] | None:
     """Render into a response and record it; what is returned must be awaited before the answer leaves."""
     rendered = generator.compute(resolved, payload, options)
+    if room is not None:
+        room.check(rendered)
     write_rendered(rendered, response)
     if room is not None:
         room.take(response)
