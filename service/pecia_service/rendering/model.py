@@ -63,14 +63,18 @@ class ResolvedBundle:
         if bundle.stored_bundle_hash not in (None, bundle_hash):
             raise damaged_bundle(bundle.bundle_id, bundle.semver, "bundle_hash")
         constraints = Constraints.merge(template.constraints for template in templates.values())
+        text = constraints.canonical.decode()
+        plan = Plan.of(templates, text)
         return cls(
             bundle,
             templates,
             bundle_hash,
             constraints,
-            constraints.canonical.decode(),
-            weight=sum(template.weight for template in templates.values()) + len(constraints.canonical),
-            plan=Plan.of(templates, constraints.canonical.decode()),
+            text,
+            weight=sum(template.weight for template in templates.values())
+            + len(constraints.canonical)
+            + plan.weight,
+            plan=plan,
             uses=TemplateUses.of(templates),
         )
 

@@ -86,6 +86,12 @@ class Plan:
             tuple(_pick([number[entry] for entry in row], number[""]) for row in rows),
         )
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes in memory, beside the texts, which the templates have too."""
+        places = sum(self.counts) + sum(insertion.count for insertion in self.insertions)
+        return 8 * places + 50 * len(self.texts) + 100 * len(self.reads) + 120 * len(self.insertions)
+
     def fixed_bytes(self) -> int:
         """Return how many bytes of UTF-8 the fixed texts have in all parts together."""
         return sum(len(text.encode()) * count for text, count in zip(self.texts, self.counts, strict=True))

@@ -1,6 +1,8 @@
 """A resolved bundle has its four templates, its hash, its constraints, and what it reads."""
 
 import dataclasses
+import gc
+import tracemalloc
 
 import pytest
 from pecia_service.errors import DataLossError, ErrorReason, PreconditionError
@@ -73,6 +75,19 @@ def test_weighs_at_least_its_templates() -> None:
     """A cache that counts bytes does not take a large bundle for a small one."""
     resolved = resolve_contents(["S" * 10_000, "P", "A", "T"])
     assert resolved.weight >= sum(template.weight for template in resolved.templates.values()) > 10_000
+
+
+def test_weighs_what_a_plan_of_many_placeholders_takes() -> None:
+    """A cache that counts bytes counts those of the plan too, which outweighs templates of placeholders."""
+    contents = ["".join(f"{{{{semantic_traits.{name}{i}}}}}" for i in range(2_000)) for name in "abcd"]
+    tracemalloc.start()
+    try:
+        resolved = resolve_contents(contents)
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held <= 1.1 * resolved.weight
 
 
 def test_tells_what_it_reads_from_a_payload() -> None:
