@@ -70,6 +70,18 @@ async def test_a_full_batch_does_not_linger(tmp_path: Path) -> None:
         assert it.store.batches == [first + rest]
 
 
+async def test_a_batch_that_has_its_bytes_does_not_linger(tmp_path: Path) -> None:
+    """Few large records fill a batch too: while they waited for more, as many again would pile up."""
+    made = records(2)
+    async with spooling(tmp_path, batch_bytes=sum(record.weight for record in made)) as it:
+        it.time.endless = 0
+        it.take(made[:1])
+        await it.time.fell_asleep.wait()
+        it.take(made[1:])
+        await it.store.kept.wait()
+        assert [ids(made)] == it.store.batches
+
+
 async def test_batches_wait_longer_while_many_records_come(tmp_path: Path) -> None:
     """The wait doubles up to its longest while batches are large; after a small one it is the first again."""
     async with spooling(tmp_path, linger=1, longest_linger=3) as it:

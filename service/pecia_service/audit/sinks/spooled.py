@@ -187,7 +187,7 @@ class SpooledAuditSink(BackgroundSink):
         self._admit()
         self._spilling = self._spilling or not self._memory.add(record, segment, end)
         # Only a writer that has nothing to do is woken: a pause between two attempts must last.
-        if self._idle or (self._lingering and len(self._memory) >= self._batch_size):
+        if self._idle or (self._lingering and self._has_batch()):
             self._wake.set()
         return segment
 
@@ -216,7 +216,7 @@ class SpooledAuditSink(BackgroundSink):
                 await self._wake.wait()
                 self._idle = False
             if self._memory:
-                if self._linger and len(self._memory) < self._batch_size and not self._waiters:
+                if self._linger and not self._has_batch() and not self._waiters:
                     self._lingering = True
                     await self._pause(self._linger)
                     self._lingering = False
@@ -226,6 +226,10 @@ class SpooledAuditSink(BackgroundSink):
                 await self._deliver_spilled()
             if self._adoptions.owners:
                 await self._deliver_adopted()
+
+    def _has_batch(self) -> bool:
+        """Tell whether a batch is full: to wait for more would only let what is there pile up."""
+        return len(self._memory) >= self._batch_size or self._memory.weight >= self._batch_bytes
 
     def _next_linger(self) -> float:
         if len(self._memory) < _MANY_RECORDS:
