@@ -14,8 +14,8 @@ MODULE: Final = "example.com/pecia-go"
 """The module path in the template and in go.mod; `GO_MODULE` in the environment replaces it."""
 
 USE: Final = (
-    f"In your module: `go mod edit -replace {MODULE}=<that folder>`, `go get {MODULE}`, and import "
-    f'peciav1 "{MODULE}/pecia/v1". GO_MODULE gives it a path of your own.'
+    f"In your module: `go mod edit -require {MODULE}@v0.0.0 -replace {MODULE}=<that folder>`, import "
+    f'peciav1 "{MODULE}/pecia/v1", and `go mod tidy`. GO_MODULE gives it a path of your own.'
 )
 
 PLUGINS: Final = {

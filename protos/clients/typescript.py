@@ -14,7 +14,8 @@ from google.rpc import error_details_pb2
 from protos.clients.tools import PROTOS, MissingToolError, buf_generate, find, pin, run
 
 USE: Final = (
-    "`npm install --install-links` that folder with @connectrpc/connect and @connectrpc/connect-node."
+    "Put install-links=true into your .npmrc, and `npm install` that folder with @bufbuild/protobuf, "
+    "@connectrpc/connect and @connectrpc/connect-node."
 )
 
 PROJECT: Final = PROTOS / "clients" / "typescript"
