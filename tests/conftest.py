@@ -58,9 +58,12 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} of {kind}" for kind, number in sorted(counts.items())) or "nothing"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _logs_go_to_stderr() -> None:
-    """Keep the lines of servers within a test's process out of what a command under test prints."""
+    """Keep the lines of servers within a test's process out of what a command under test prints.
+
+    For each test, since tests of the logs themselves leave them as they like.
+    """
     logs.configure("info", "json", sys.__stderr__)
 
 
