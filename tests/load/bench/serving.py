@@ -187,7 +187,7 @@ class _Cold:
 def published(bench: Bench, stack: ExitStack, engine: str, templates: int = _FEW_TEMPLATES) -> Store:
     """Make a store with so many templates."""
     store = stack.enter_context(bench.databases.create(engine))
-    store.publish(templates)
+    store.publish(templates, bench.progress)
     return store
 
 

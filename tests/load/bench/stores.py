@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ EPOCH_MS: Final = 1_763_700_000_000
 """When the first record of a filled audit was made, in milliseconds since the epoch."""
 
 _BUNDLES_AT_ONCE: Final = 2_500
+_BUNDLES_TO_TELL: Final = 25_000
 _FEW_TEMPLATES: Final = 10_000
 _RECORDS_AT_ONCE: Final = 5_000
 _PAYLOADS: Final = 2_048
@@ -58,12 +59,12 @@ class Store:
         """Bring it to the newest schema."""
         self._runner.run(migrate(self._database))
 
-    def publish(self, count: int) -> int:
+    def publish(self, count: int, told: Callable[[str], None] = lambda _: None) -> int:
         """Publish so many templates, four to a bundle, and label each bundle; return how many bundles.
 
-        They are defined as a client's would be, and inserted in bulk.
+        They are defined as a client's would be, and inserted in bulk; `told` is told how far that is.
         """
-        published = self._runner.run(self._publish(count))
+        published = self._runner.run(self._publish(count, told))
         if count > _FEW_TEMPLATES:
             # What the system has not written to the disk yet would hold up the laps.
             os.sync()
@@ -83,10 +84,13 @@ class Store:
         statement = select(audit_records.c.render_id).order_by(audit_records.c.render_id).limit(count)
         return [row.render_id for row in self._runner.run(self._database.fetch(statement))]
 
-    async def _publish(self, count: int) -> int:
+    async def _publish(self, count: int, told: Callable[[str], None]) -> int:
         wanted = count // len(Slot)
         for first in range(0, wanted, _BUNDLES_AT_ONCE):
-            await self._insert(range(first, min(first + _BUNDLES_AT_ONCE, wanted)))
+            last = min(first + _BUNDLES_AT_ONCE, wanted)
+            await self._insert(range(first, last))
+            if last % _BUNDLES_TO_TELL == 0:
+                told(f"{self.engine}: {last * len(Slot):,} of {count:,} templates")
         # What does not make four is there all the same.
         if spare := count - wanted * len(Slot):
             pieces = list(sample.templates("spare").values())[:spare]
