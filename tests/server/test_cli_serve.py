@@ -175,7 +175,10 @@ async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     """Exit code 4; a second server must not share it silently."""
     async with live_server(f"sqlite:///{tmp_path / 'one.db'}") as server:
         code, errors = await serve(server.target, f"sqlite:///{tmp_path / 'two.db'}")
-    line = f"error: can't listen on {server.target}: the port is taken; choose another with --listen"
+    line = (
+        f"error: can't listen on {server.target}: "
+        "the port is taken; choose another with --listen or PECIA_LISTEN"
+    )
     assert (4, [line]) == (code, errors)
 
 

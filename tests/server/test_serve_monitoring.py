@@ -108,7 +108,8 @@ async def test_an_address_that_is_taken_is_one_clear_line(tmp_path: Path) -> Non
         other.mkdir()
         code, lines = await refusal(other, "--metrics-listen", taken)
     assert [
-        f"error: can't listen on {taken}: the port is taken; choose another with --metrics-listen"
+        f"error: can't listen on {taken}: "
+        "the port is taken; choose another with --metrics-listen or PECIA_METRICS_LISTEN"
     ] == lines
     assert 4 == code
 

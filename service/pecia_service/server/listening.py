@@ -22,8 +22,9 @@ def listen_error(
     *,
     flag: str = "--listen",
 ) -> ListenError:
-    """Make the error for an address, given as HOST:PORT, that was chosen with a flag."""
-    return ListenError(f"can't listen on {listen}: {reason}; choose another with {flag}")
+    """Make the error for an address, given as HOST:PORT, that was chosen with a flag or its variable."""
+    variable = "PECIA" + flag.removeprefix("-").replace("-", "_").upper()
+    return ListenError(f"can't listen on {listen}: {reason}; choose another with {flag} or {variable}")
 
 
 def not_here(listen: str) -> ListenError:

@@ -179,5 +179,8 @@ async def test_an_address_of_metrics_that_is_taken_is_refused(tmp_path: Path) ->
             *("--listen", "127.0.0.1:0", "--workers", "2", "--metrics-listen", listen),
             *("--database-url", f"sqlite:///{tmp_path / 'pecia.db'}"),
         )
-    line = f"error: can't listen on {listen}: the port is taken; choose another with --metrics-listen\n"
+    line = (
+        f"error: can't listen on {listen}: "
+        "the port is taken; choose another with --metrics-listen or PECIA_METRICS_LISTEN\n"
+    )
     assert (4, line) == ended

@@ -83,7 +83,10 @@ async def test_a_second_service_on_a_port_is_refused(database: str, tmp_path: Pa
                 await refused("--listen", service.target, "--workers", workers, "--database-url", url)
             )
         answers = await check_all(opened)
-    line = f"error: can't listen on {service.target}: the port is taken; choose another with --listen\n"
+    line = (
+        f"error: can't listen on {service.target}: "
+        "the port is taken; choose another with --listen or PECIA_LISTEN\n"
+    )
     assert ([(4, line)] * 2, {SERVING}) == (ended, answers)
 
 
@@ -93,7 +96,9 @@ async def test_a_port_of_somebody_else_is_refused(database: str) -> None:
         other.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{other.getsockname()[1]}"
         ended = await refused("--listen", listen, "--workers", "2", "--database-url", database)
-    line = f"error: can't listen on {listen}: the port is taken; choose another with --listen\n"
+    line = (
+        f"error: can't listen on {listen}: the port is taken; choose another with --listen or PECIA_LISTEN\n"
+    )
     assert (4, line) == ended
 
 
