@@ -47,7 +47,9 @@ async def prepare(
                 await _publish(client, plan, told)
             return await _record(client, plan, told) if plan.kind is Kind.REPLAY else []
         except PeciaError as error:
-            raise LoadError(f"the server could not be prepared: {error}") from error
+            away = error.code is grpc.StatusCode.UNAVAILABLE
+            advice = "; start one, name another with --target, or let --serve start its own" if away else ""
+            raise LoadError(f"the server could not be prepared: {error}{advice}") from error
 
 
 async def _publish(client: AsyncClient, plan: Plan, told: Callable[[str], None]) -> None:

@@ -225,6 +225,15 @@ async def test_a_server_that_refuses_to_be_prepared_is_no_result() -> None:
             await run(plan, Connection(target=target.address))
 
 
+async def test_a_server_that_is_not_there_to_be_prepared_is_no_result() -> None:
+    """The error says how to come by one."""
+    async with load_target() as target:
+        address = target.address
+    plan = Plan(kind=Kind.RENDER, profile=PROFILE, callers=1, requests=1)
+    with pytest.raises(LoadError, match=r"UNAVAILABLE: .*; start one, .* --serve start its own$"):
+        await run(plan, Connection(target=address))
+
+
 async def test_progress_is_told_while_calls_are_made() -> None:
     """Whoever waits sees that something happens, and what."""
     told: list[Progress] = []
