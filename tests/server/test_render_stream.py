@@ -1,6 +1,7 @@
 """RenderStream over a channel: correlated answers, bounded work, and ends that leave nothing running."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -180,7 +181,11 @@ async def test_a_client_that_goes_away_leaves_nothing_running(server: LiveServer
         if half_closed:
             await call.done_writing()
         await asyncio.wait_for(generator.full.wait(), SECONDS)
-        working = {task for task in asyncio.all_tasks() if "run_stream" in repr(task.get_coro())}
+        working = {
+            task
+            for task in asyncio.all_tasks()
+            if re.search("run_stream|stream_answer", repr(task.get_coro()))
+        }
         assert IN_FLIGHT + 1 == len(working)
         call.cancel()
         _, left = await asyncio.wait(working, timeout=SECONDS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import structlog
 from pecia.v1 import prompt_service_pb2 as pb
@@ -167,7 +167,7 @@ class PromptServicer(AuditServicer):
 
     def _stream_answer(
         self, message: pb.RenderStreamRequest, generator: PromptGenerator
-    ) -> pb.RenderStreamResponse | Awaitable[pb.RenderStreamResponse]:
+    ) -> pb.RenderStreamResponse | Coroutine[Any, Any, pb.RenderStreamResponse]:
         """Answer one request of a stream: at once if nothing has to be waited for, as is usual."""
         answer = pb.RenderStreamResponse(correlation_id=message.correlation_id[:MAX_CORRELATION_ID_LENGTH])
         length = len(message.correlation_id)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
 from pecia_service.errors import Error
 
@@ -14,7 +14,7 @@ Response = TypeVar("Response")
 
 async def run_stream(
     requests: AsyncIterator[Request],
-    handle: Callable[[Request], Response | Awaitable[Response]],
+    handle: Callable[[Request], Response | Coroutine[Any, Any, Response]],
     in_flight: int,
 ) -> AsyncGenerator[Response, None]:
     """Yield the answer of each request as it is ready, in any order.
@@ -26,8 +26,9 @@ async def run_stream(
     answers: asyncio.Queue[Response | None] = asyncio.Queue()
     slots = asyncio.Semaphore(in_flight)
 
-    async def answer(coming: Awaitable[Response]) -> None:
-        answers.put_nowait(await coming)
+    def put(task: asyncio.Task[Response]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            answers.put_nowait(task.result())
 
     async def read() -> None:
         failure: Error | None = None
@@ -37,8 +38,9 @@ async def run_stream(
                 await slots.acquire()
                 async for request in requests:
                     answered = handle(request)
-                    if isinstance(answered, Awaitable):
-                        group.create_task(answer(answered))
+                    if isinstance(answered, Coroutine):
+                        # A task of its own, and not of another that awaits it: it may end before it begins.
+                        group.create_task(answered).add_done_callback(put)
                     else:
                         answers.put_nowait(answered)
                     await slots.acquire()

@@ -1,6 +1,7 @@
 """Streams: bounded in flight, answered as soon as ready, and ended without leaving anything behind."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import cast
 
@@ -187,12 +188,22 @@ async def test_a_fault_of_reading() -> None:
         await fault.wait()
         raise ZeroDivisionError
 
-    answers = run_stream(requests(), peer.handle, 5)
+    answers: AsyncGenerator[str, None] = run_stream(requests(), peer.handle, 5)
     waiting = await ask(answers)
     fault.set()
     with pytest.raises(ZeroDivisionError):
         await waiting
     assert ([1], set()) == (peer.cancelled, other_tasks())
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+async def test_a_fault_of_reading_before_an_answer_was_begun() -> None:
+    """What was to be answered ends before it begins, and nothing is left that nobody awaits."""
+    peer = Peer(1, ZeroDivisionError("x"))
+    with pytest.raises(ZeroDivisionError):
+        await anext(stream(peer, 5))
+    gc.collect()
+    assert ([1], [], set()) == (peer.read, peer.begun, other_tasks())
 
 
 @pytest.mark.parametrize("error", [MALFORMED, ZeroDivisionError("x")], ids=["domain", "fault"])
@@ -305,7 +316,8 @@ def test_never_more_in_flight_than_allowed(order: list[int], in_flight: int, pau
             return f"answer {request}"
 
         found = []
-        async for answer in run_stream(requests(), handle, in_flight):
+        answers: AsyncGenerator[str, None] = run_stream(requests(), handle, in_flight)
+        async for answer in answers:
             found.append(answer)
             for _ in range(pauses):
                 await asyncio.sleep(0)
