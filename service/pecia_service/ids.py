@@ -64,7 +64,10 @@ def is_uuid(value: str) -> bool:
 
 
 class RandomBits:
-    """Gives random bits from a source of bytes, which it asks for many at once, as each time takes long."""
+    """Gives random bits from a source of bytes, which it asks for many at once, as each time takes long.
+
+    For one event loop of one process: a fork would give the same bits again.
+    """
 
     _STORE_BYTES = 4_096
 
