@@ -78,6 +78,10 @@ class DictCache:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], ResolvedBundle] = {}
 
+    def held(self, bundle_id: str, semver: str) -> ResolvedBundle | None:
+        """Return what is kept."""
+        return self.kept.get((bundle_id, semver))
+
     async def get(self, bundle_id: str, semver: str, load: LoadResolved) -> ResolvedBundle:
         """Return what is kept, or load it."""
         if (bundle_id, semver) not in self.kept:
