@@ -46,10 +46,9 @@ demo: $(RUNTIME) ## Start a server, publish the examples, render, and replay to 
 serve: $(RUNTIME) ## Run a server on the embedded store, with settings from PECIA_*
 	@$(BIN)/pecia serve
 
-# In the order of the folders: few tests that take long, as those of tests/faults, don't all come last.
 test: $(DEVELOPMENT) ## Run all tests (or ARGS='...' for pytest), then the coverage gates
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(if $(ARGS),,$(BIN)/coverage report --fail-under=99 --include='$(subst $(space),$(comma),$(strip $(PROMPT_SUBSYSTEM)))')
 	$(if $(ARGS),,$(BIN)/coverage report --fail-under=92)
