@@ -83,7 +83,7 @@ def test_the_constraints_are_merged_as_the_readme_says() -> None:
         "MAX_SENTENCE_LENGTH": 24,
         "NO_EMOJI": True,
     }
-    assert json.loads(resolve("companion@1.2.0").constraints_text) == expected
+    assert json.loads(resolve("companion@1.2.0").constraints.canonical) == expected
 
 
 def test_only_the_mood_is_a_required_trait() -> None:

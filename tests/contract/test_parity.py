@@ -84,7 +84,7 @@ async def outcome_of(render: Awaitable[Rendered]) -> Outcome:
         rendered.receipt.payload_hash,
         rendered.receipt.bundle_hash,
         f"{rendered.receipt.bundle_id}@{rendered.receipt.semver}",
-        resolved.constraints_text,
+        resolved.constraints.canonical.decode(),
         tuple(template.definition_hash for template in resolved.templates.values()),
         result.resolved.bundle.definition_hash,
     )

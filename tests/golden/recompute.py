@@ -90,7 +90,7 @@ def render(given: Input) -> Expected:
         "parts": [
             {"slot": part.slot.value, "role": part.role.value, "text": part.text} for part in result.parts
         ],
-        "constraints": resolved.constraints_text,
+        "constraints": resolved.constraints.canonical.decode(),
         "bundle_hash": result.bundle_hash,
         "payload_hash": result.payload_hash,
         "renderer_version": result.renderer_version,

@@ -42,7 +42,7 @@ from pecia_client import (
     template_definition,
 )
 from pecia_client.messages import Label
-from support.drivers import AsyncDriver, BlockingDriver, Connect, Driver
+from support.drivers import AsyncDriver, BlockingDriver, Connect
 from support.scripted_peer import EmptyAnswers, Refusal, ScriptedPeer, serve
 
 PAYLOAD: dict[str, object] = {"semantic_traits": {}, "activity_level": 0, "stress": 0, "task": "x"}
@@ -54,29 +54,6 @@ UNAVAILABLE = Refusal(
         error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1)),
     ),
 )
-
-
-@pytest.fixture
-async def peer() -> ScriptedPeer:
-    """Give the peer that `connect` leads to."""
-    return ScriptedPeer()  # type: ignore[abstract]  # the generated base answers the other RPCs
-
-
-@pytest.fixture(params=[AsyncDriver, BlockingDriver], ids=["async", "sync"])
-async def connect(request: pytest.FixtureRequest, peer: ScriptedPeer) -> AsyncIterator[Connect]:
-    """Give a factory of drivers, connected to the peer."""
-    server, target = await serve(peer)
-    drivers: list[Driver] = []
-
-    def open_driver(to: str = target, **kwargs: object) -> Driver:
-        driver: Driver = request.param(to, **kwargs)
-        drivers.append(driver)
-        return driver
-
-    yield open_driver
-    for driver in drivers:
-        await driver.close()
-    await server.stop(None)
 
 
 async def test_a_call_carries_request_and_response(peer: ScriptedPeer, connect: Connect) -> None:

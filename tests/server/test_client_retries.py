@@ -13,9 +13,9 @@ from pecia.v1.prompt_service_pb2 import RenderResponse, VerifyAuditResponse
 from pecia.v1.replay_pb2 import VerifySummary
 from pecia_client import PeciaError, RetryPolicy, render_request
 from pecia_service.errors import ErrorReason, UnavailableError
-from support.drivers import AsyncDriver, BlockingDriver, Connect, Driver
+from support.drivers import Connect, Driver
 from support.edge import Edge, edge
-from support.scripted_peer import Refusal, ScriptedPeer, serve
+from support.scripted_peer import Refusal, ScriptedPeer
 
 PAYLOAD: dict[str, object] = {"semantic_traits": {}, "activity_level": 0, "stress": 0, "task": "x"}
 SOON = RetryPolicy(first_delay=0.01, longest_delay=0.01)
@@ -28,29 +28,6 @@ EXHAUSTED = Refusal(
     ),
 )
 ANSWERS = [code for code in grpc.StatusCode if code not in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)]
-
-
-@pytest.fixture
-async def peer() -> ScriptedPeer:
-    """Give the peer that `connect` leads to."""
-    return ScriptedPeer()  # type: ignore[abstract]  # the generated base answers the other RPCs
-
-
-@pytest.fixture(params=[AsyncDriver, BlockingDriver], ids=["async", "sync"])
-async def connect(request: pytest.FixtureRequest, peer: ScriptedPeer) -> AsyncIterator[Connect]:
-    """Give a factory of drivers, connected to the peer unless told otherwise."""
-    server, target = await serve(peer)
-    drivers: list[Driver] = []
-
-    def open_driver(to: str = target, **kwargs: object) -> Driver:
-        driver: Driver = request.param(to, **kwargs)
-        drivers.append(driver)
-        return driver
-
-    yield open_driver
-    for driver in drivers:
-        await driver.close()
-    await server.stop(None)
 
 
 @pytest.fixture

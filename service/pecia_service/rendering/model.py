@@ -39,7 +39,6 @@ class ResolvedBundle:
     templates: Mapping[Slot, Template]
     bundle_hash: str
     constraints: Constraints
-    constraints_text: str
     weight: int
     plan: Plan = field(compare=False, repr=False)
     uses: TemplateUses = field(compare=False, repr=False)
@@ -63,14 +62,12 @@ class ResolvedBundle:
         if bundle.stored_bundle_hash not in (None, bundle_hash):
             raise damaged_bundle(bundle.bundle_id, bundle.semver, "bundle_hash")
         constraints = Constraints.merge(template.constraints for template in templates.values())
-        text = constraints.canonical.decode()
-        plan = Plan.of(templates, text)
+        plan = Plan.of(templates, constraints.canonical.decode())
         return cls(
             bundle,
             templates,
             bundle_hash,
             constraints,
-            text,
             weight=sum(template.weight for template in templates.values())
             + len(constraints.canonical)
             + plan.weight,

@@ -108,7 +108,7 @@ def values(number: int, of: ResolvedBundle) -> dict[str, Any]:
         "activity_level": ACTIVITY_LEVEL,
         "stress": STRESS,
         "task": task(number),
-        "constraints": of.constraints_text,
+        "constraints": of.constraints.canonical.decode(),
     }
 
 

@@ -63,12 +63,12 @@ def test_a_stored_bundle_hash_is_proved() -> None:
 
 
 def test_merges_constraints_once() -> None:
-    """The effective constraints and their text are ready before any render."""
+    """The effective constraints and their canonical form are ready before any render."""
     resolved = resolve_contents(
         ["S", "P", "A", "T"], {Slot.SYSTEM: {"MAX_PARAGRAPHS": 3}, Slot.TASK: {"MAX_PARAGRAPHS": 2}}
     )
     assert resolved.constraints.max_paragraphs == 2
-    assert resolved.constraints_text == '{"MAX_PARAGRAPHS":2}'
+    assert resolved.constraints.canonical == b'{"MAX_PARAGRAPHS":2}'
 
 
 def test_weighs_at_least_its_templates() -> None:
