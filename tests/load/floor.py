@@ -1,4 +1,4 @@
-"""A gRPC server that does nothing, on the service's own options and event loop: what the framework takes."""
+"""A gRPC server that does nothing, on the service's options, loop and scheduling: the framework's cost."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from grpc import aio
 from load.plan import ECHO_METHOD
 from pecia_service.server.loop import loop_factory
 from pecia_service.server.options import server_options
+from pecia_service.server.scheduling import schedule
 from pecia_service.settings import Settings
 
 
@@ -23,6 +24,7 @@ async def _echo(request: bytes, context: aio.ServicerContext[bytes, bytes]) -> b
 async def serve() -> None:
     """Echo messages until SIGTERM, on the address of PECIA_LISTEN; where it listens is a line on stderr."""
     settings = Settings.load(os.environ, {})
+    schedule(settings.cpu_scheduling)
     server = aio.server(options=server_options(settings, share_port=False))
     service, method = ECHO_METHOD.strip("/").split("/")
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(_echo)

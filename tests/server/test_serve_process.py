@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
+import psutil  # type: ignore[import-untyped]  # its stubs are a package that nothing else here needs
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -128,6 +129,25 @@ async def test_the_records_of_a_burst_are_written_before_the_process_ends(migrat
     answered = {outcome.response.receipt.render_id for outcome in batch.outcomes}
     assert (0, 256) == (code, len(answered))
     assert answered == await recorded(migrated_database_url)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such policies")
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.parametrize(("setting", "policy"), [("batch", "SCHED_BATCH"), ("normal", "SCHED_OTHER")])
+async def test_all_threads_of_a_server_are_scheduled_as_is_set(
+    setting: str, policy: str, migrated_database_url: str
+) -> None:
+    """gRPC's threads, and those of the database, begin after the event loop's."""
+    flags = ("--cpu-scheduling", setting)
+    async with (
+        serving(migrated_database_url, *flags) as server,
+        aio.insecure_channel(server.target) as channel,
+    ):
+        await publish(registry_service_pb2_grpc.RegistryServiceStub(channel))
+        threads = psutil.Process(server.process.pid).threads()
+        policies = {os.sched_getscheduler(thread.id) for thread in threads}
+    assert len(threads) > 3
+    assert {getattr(os, policy)} == policies
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])

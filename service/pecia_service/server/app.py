@@ -39,6 +39,7 @@ from pecia_service.server.monitoring.tracing import traced
 from pecia_service.server.options import server_options
 from pecia_service.server.prompts import PromptServicer
 from pecia_service.server.registry import RegistryServicer
+from pecia_service.server.scheduling import schedule
 from pecia_service.server.symbols import SymbolPool
 from pecia_service.server.tls import server_credentials
 from pecia_service.settings import Settings
@@ -168,6 +169,8 @@ async def serve(
     logs.configure(settings.log_level, settings.log_format, fields=fields)
     logs.adopt_standard_logging()
     log = structlog.get_logger("pecia.server")
+    # Before there are threads, which take over how they are scheduled.
+    schedule(settings.cpu_scheduling)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

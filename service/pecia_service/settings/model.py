@@ -19,6 +19,7 @@ class Settings:
 
     listen: str
     workers: int
+    cpu_scheduling: str
     tls_certificate: str
     tls_key: str
     tls_client_ca: str

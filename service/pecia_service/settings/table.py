@@ -52,6 +52,13 @@ SETTINGS: Final = (
     ),
     Setting("workers", "1", "Processes that serve, on one port.", whole(1, 64)),
     Setting(
+        "cpu_scheduling",
+        "batch",
+        "How Linux lends processors: batch lets a thread go on when another wakes, for more renders a "
+        "second; normal may answer sooner where other programs keep the processors busy.",
+        choice("batch", "normal"),
+    ),
+    Setting(
         "tls_certificate",
         "",
         "File with the server's certificate chain (PEM); empty serves without TLS.",

@@ -1,8 +1,9 @@
-"""The floor: a bare grpc.aio server that answers the same bytes to every call, with Pecia's options and loop.
+"""The floor: a bare grpc.aio server that answers the same bytes to every call.
 
-It has no interceptor, decodes nothing and encodes nothing: what it costs is gRPC's own. Two steps above it
-show where the way to Render goes: `edge` puts Pecia's interceptor around it, and `messages` decodes each
-request and encodes each answer. Run as a program it prints where it listens.
+It has Pecia's options, event loop and scheduling, but no interceptor, decodes nothing and encodes nothing:
+what it costs is gRPC's own. Two steps above it show where the way to Render goes: `edge` puts Pecia's
+interceptor around it, and `messages` decodes each request and encodes each answer. Run as a program it
+prints where it listens.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.server.interceptors.assembly import edge_interceptor
 from pecia_service.server.loop import loop_factory
 from pecia_service.server.options import server_options
+from pecia_service.server.scheduling import schedule
 from pecia_service.settings import Settings
 
 PATH: Final = "/pecia.v1.PromptService/Render"
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("answer", type=argparse.FileType("rb"), help="file whose bytes are every answer")
     parser.add_argument("kind", choices=(BARE, EDGE, MESSAGES))
     options = parser.parse_args()
+    schedule(Settings.load({}).cpu_scheduling)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(options.answer.read(), options.kind))
 
