@@ -28,8 +28,10 @@ from pecia_service.audit.spool.folder import About, OwnerFolder
 from pecia_service.audit.spool.log import SpoolLog
 from pecia_service.audit.store import AuditStore
 from pecia_service.caching.bounded import BoundedCache
+from pecia_service.caching.shared_reads import SharedReads
 from pecia_service.ids import RandomBits, UuidFactory
 from pecia_service.registry.erasure import Erasures, ErasureWatch
+from pecia_service.registry.model import Bundle
 from pecia_service.registry.service import Registry
 from pecia_service.registry.store import RegistryStore
 from pecia_service.rendering.caches import PieceCaches
@@ -41,6 +43,7 @@ from pecia_service.rendering.sources.cached import (
     CachedBundleSource,
     CachedLabelSource,
     CachedTemplateSource,
+    PieceKey,
     TenantResolvedCache,
 )
 from pecia_service.rendering.sources.database import (
@@ -48,6 +51,7 @@ from pecia_service.rendering.sources.database import (
     DatabaseLabelSource,
     DatabaseTemplateSource,
 )
+from pecia_service.rendering.sources.shared import SharedLabelSource
 from pecia_service.settings import LARGEST_PROMPT_BYTES, Settings, SettingsError
 from pecia_service.storage.engine import Database
 from pecia_service.storage.outages import OutageLog
@@ -156,12 +160,14 @@ def _generators(
 ) -> Callable[[str], PromptGenerator]:
     """Return what gives each tenant its generator."""
     new_id = system_ids()
+    label_reads: SharedReads[PieceKey, Bundle] = SharedReads()
 
     @lru_cache(maxsize=_TENANTS_AT_HAND)
     def generator(tenant_id: str) -> PromptGenerator:
-        label_source: LabelSource = DatabaseLabelSource(database, tenant_id)
+        labels = DatabaseLabelSource(database, tenant_id)
+        label_source: LabelSource = SharedLabelSource(labels, label_reads, tenant_id)
         if settings.label_staleness:
-            label_source = CachedLabelSource(label_source, caches.labels, tenant_id)
+            label_source = CachedLabelSource(labels, caches.labels, tenant_id)
         return PromptGenerator(
             CachedBundleSource(DatabaseBundleSource(database, tenant_id), caches.bundles, tenant_id),
             CachedTemplateSource(DatabaseTemplateSource(database, tenant_id), caches.templates, tenant_id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Row, Select, delete, exists, func, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +14,7 @@ from pecia_service.audit.filter import AuditFilter
 from pecia_service.audit.record import AuditRecord
 from pecia_service.audit.resolution import StoredPiece
 from pecia_service.audit.rows import RecordReader, Values, piece_to_row, record_to_row, row_to_piece
+from pecia_service.storage.bound import among, equal
 from pecia_service.storage.byte_length import byte_length
 from pecia_service.storage.engine import Database
 from pecia_service.storage.failures import waiting_for_operators
@@ -31,6 +32,12 @@ _r = audit_records.c
 _TEXTS = (_r.payload, _r.prompt)
 _WITHOUT_TEXTS = [column for column in audit_records.columns if column not in _TEXTS]
 _place_of_row = tuple_(_r.created_at, _r.render_id)
+
+# What a replay reads, built once: building takes longer than finding the row.
+_RECORD: Final = select(audit_records).where(*equal(_r.tenant_id, _r.render_id))
+_PIECES: Final = select(audit_pieces).where(
+    *equal(audit_pieces.c.tenant_id), among(audit_pieces.c.definition_hash, "definition_hashes")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +108,7 @@ class AuditStore:
 
     async def get(self, tenant_id: str, render_id: str) -> AuditRecord | None:
         """Return a record with its texts."""
-        rows = await self._database.fetch(
-            select(audit_records).where(_r.tenant_id == tenant_id, _r.render_id == render_id)
-        )
+        rows = await self._database.fetch(_RECORD, {"tenant_id": tenant_id, "render_id": render_id})
         return RecordReader(tenant_id).read(rows[0]._mapping) if rows else None
 
     async def page(
@@ -185,10 +190,7 @@ class AuditStore:
     ) -> Mapping[str, StoredPiece]:
         """Return the inline pieces that are kept, by definition hash; a damaged one as its error."""
         rows = await self._database.fetch(
-            select(audit_pieces).where(
-                audit_pieces.c.tenant_id == tenant_id,
-                audit_pieces.c.definition_hash.in_(sorted(definition_hashes)),
-            )
+            _PIECES, {"tenant_id": tenant_id, "definition_hashes": sorted(definition_hashes)}
         )
         return {row.definition_hash: row_to_piece(row._mapping) for row in rows}
 

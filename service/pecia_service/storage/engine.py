@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -124,18 +124,21 @@ class Database:
             async with self._connection(self._reading) as connection:
                 yield connection
 
-    async def fetch(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
+    async def fetch(
+        self, statement: Executable, parameters: Mapping[str, object] | None = None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
         """Run one reading statement and return its rows; once more if its connection turns out to be gone.
 
+        `parameters` are the values of its `bindparam`s, for a statement that is built once and run often.
         Raises UnavailableError (STORAGE_UNAVAILABLE).
         """
         with self._observed():
             try:
-                return await self._fetch(statement)
+                return await self._fetch(statement, parameters)
             except DBAPIError as error:
                 if not is_disconnect(error):
                     raise
-            return await self._fetch(statement)
+            return await self._fetch(statement, parameters)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in a transaction, commit, and return its result; an exception rolls back.
@@ -176,9 +179,11 @@ class Database:
         if self._outages is not None:
             self._outages.worked()
 
-    async def _fetch(self, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
+    async def _fetch(
+        self, statement: Executable, parameters: Mapping[str, object] | None
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
         async with self._connection(self._reading) as connection:
-            return (await connection.execute(statement)).all()
+            return (await connection.execute(statement, parameters)).all()
 
     async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._one_writer(), self._connection(self._engine) as connection:

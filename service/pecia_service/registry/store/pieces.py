@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Select, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +35,7 @@ from pecia_service.registry.store.rows import (
     template_summary_from_row,
     template_to_row,
 )
+from pecia_service.storage.bound import among, equal
 from pecia_service.storage.column_values import stored_number, stored_text
 from pecia_service.storage.engine import Database
 from pecia_service.storage.tables import bundles, labels, templates
@@ -44,6 +45,29 @@ _SUMMARY_COLUMNS = [column for column in templates.columns if column.name not in
 
 # Lists of references are padded to a multiple of this, so that few distinct statements are prepared.
 _REFERENCES_STEP = 4
+
+# The reads of renders and replays, built once: building takes longer than finding the row.
+_TEMPLATE: Final = select(templates).where(
+    *equal(templates.c.tenant_id, templates.c.template_id, templates.c.semver)
+)
+_TEMPLATES: Final = select(templates).where(
+    *equal(templates.c.tenant_id),
+    among(tuple_(templates.c.template_id, templates.c.semver), "references"),
+    # SQLite looks into an index for single columns only.
+    among(templates.c.template_id, "template_ids"),
+    among(templates.c.semver, "semvers"),
+)
+_BUNDLE: Final = select(bundles).where(*equal(bundles.c.tenant_id, bundles.c.bundle_id, bundles.c.semver))
+_OF_LABEL: Final = and_(
+    bundles.c.tenant_id == labels.c.tenant_id,
+    bundles.c.bundle_id == labels.c.bundle_id,
+    bundles.c.semver == labels.c.semver,
+)
+_LABELLED: Final = (
+    select(labels.c.semver.label("labelled_semver"), bundles)
+    .select_from(labels.outerjoin(bundles, _OF_LABEL))
+    .where(*equal(labels.c.tenant_id, labels.c.bundle_id, labels.c.label))
+)
 
 
 class PieceStore:
@@ -137,7 +161,7 @@ class PieceStore:
 
     async def _template_row(self, tenant_id: str, ref: TemplateRef) -> RowValues:
         rows = await self._database.fetch(
-            select(templates).where(_template_key(tenant_id, ref.template_id, ref.semver))
+            _TEMPLATE, {"tenant_id": tenant_id, "template_id": ref.template_id, "semver": ref.semver}
         )
         if not rows:
             raise template_not_found(ref.template_id, ref.semver)
@@ -152,20 +176,22 @@ class PieceStore:
             return {}
         wanted += wanted[-1:] * (-len(wanted) % _REFERENCES_STEP)
         rows = await self._database.fetch(
-            select(templates).where(
-                templates.c.tenant_id == tenant_id,
-                tuple_(templates.c.template_id, templates.c.semver).in_(wanted),
-                # SQLite looks into an index for single columns only.
-                templates.c.template_id.in_([template_id for template_id, _ in wanted]),
-                templates.c.semver.in_([semver for _, semver in wanted]),
-            )
+            _TEMPLATES,
+            {
+                "tenant_id": tenant_id,
+                "references": wanted,
+                "template_ids": [template_id for template_id, _ in wanted],
+                "semvers": [semver for _, semver in wanted],
+            },
         )
         found = (_template(row._mapping).template for row in rows)
         return {template.ref: template for template in found}
 
     async def get_bundle(self, tenant_id: str, bundle_id: str, semver: str) -> StoredBundle:
         """Return a bundle; raises NotFoundError (BUNDLE_NOT_FOUND)."""
-        rows = await self._database.fetch(select(bundles).where(_bundle_key(tenant_id, bundle_id, semver)))
+        rows = await self._database.fetch(
+            _BUNDLE, {"tenant_id": tenant_id, "bundle_id": bundle_id, "semver": semver}
+        )
         if not rows:
             raise bundle_not_found(bundle_id, semver)
         return bundle_from_row(rows[0]._mapping)
@@ -175,15 +201,8 @@ class PieceStore:
 
         Raises NotFoundError: LABEL_NOT_FOUND, or BUNDLE_NOT_FOUND when the label outlived its bundle.
         """
-        same = and_(
-            bundles.c.tenant_id == labels.c.tenant_id,
-            bundles.c.bundle_id == labels.c.bundle_id,
-            bundles.c.semver == labels.c.semver,
-        )
         rows = await self._database.fetch(
-            select(labels.c.semver.label("labelled_semver"), bundles)
-            .select_from(labels.outerjoin(bundles, same))
-            .where(labels.c.tenant_id == tenant_id, labels.c.bundle_id == bundle_id, labels.c.label == label)
+            _LABELLED, {"tenant_id": tenant_id, "bundle_id": bundle_id, "label": label}
         )
         if not rows:
             raise label_not_found(bundle_id, label)
