@@ -50,6 +50,24 @@ async def test_a_read_is_one_trip(counters: Database, trips: list[str]) -> None:
     assert trips == ["_run"] * 3
 
 
+async def test_a_fetch_makes_no_task(counters: Database) -> None:
+    """Each would be one more turn of the event loop."""
+    await counters.fetch(ONE)
+    made: list[object] = []
+
+    def gather(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(work)
+        return asyncio.Task(work, loop=loop, **options)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(gather)
+    try:
+        await counters.fetch(ONE)
+    finally:
+        loop.set_task_factory(None)
+    assert made == []
+
+
 @pytest.mark.parametrize("engine_name", ["sqlite"])
 async def test_a_write_is_one_trip_for_each_statement(counters: Database, trips: list[str]) -> None:
     """One more begins it, and one ends it."""
@@ -145,3 +163,33 @@ async def test_a_read_that_is_cancelled_while_sqlite_works_holds_no_snapshot(
     finally:
         gc.enable()
     assert (tuple(checkpoint), await read(narrow), checked_out(narrow)) == ((0, 0, 0), 1, 0)
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+@pytest.mark.parametrize("cache_size", [0])
+async def test_a_read_that_is_cancelled_when_it_has_its_rows_is_closed(narrow: Database) -> None:
+    """For a pooler a read ends in a ROLLBACK, which can be waited for in vain."""
+
+    def cancel(_connection: object) -> None:
+        task.cancel()
+
+    event.listen(narrow.engine.sync_engine, "rollback", cancel)
+    task = asyncio.create_task(narrow.fetch(ONE))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    event.remove(narrow.engine.sync_engine, "rollback", cancel)
+    assert (await read(narrow), checked_out(narrow)) == (0, 0)
+
+
+@pytest.mark.parametrize("cache_size", [100, 0])
+async def test_readers_take_turns(narrow: Database) -> None:
+    """Whoever waits for a connection gets it before the one who gives it back and wants it again."""
+    ended: list[str] = []
+
+    async def fetch(name: str, times: int) -> None:
+        for _ in range(times):
+            await narrow.fetch(ONE)
+        ended.append(name)
+
+    await asyncio.gather(fetch("busy", 20), fetch("modest", 10))
+    assert ended == ["modest", "busy"]
