@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from pecia_service.storage.one_trip import OneTripConnection
 from pecia_service.storage.url import DatabaseUrl
 
 WRITES = "pecia_writes"
@@ -60,15 +62,6 @@ def open_sqlite(
         if connection.get_execution_options().get(WRITES):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    @event.listens_for(engine.sync_engine, "invalidate")
-    def roll_back(connection: AsyncAdapt_aiosqlite_connection, *_: object) -> None:
-        # Whoever is cancelled in the midst of a query leaves its cursor behind. Until garbage is collected,
-        # SQLite keeps a connection with such a cursor, although it was closed, and with it the transaction,
-        # whose lock lets nobody else write (https://sqlite.org/c3ref/close.html). This comes before closing.
-        driver: Any = connection.driver_connection
-        if driver._connection is not None:
-            driver._tx.put_nowait((None, driver._connection.rollback))
-
     return engine
 
 
@@ -77,7 +70,7 @@ async def _connect_sqlite(
     **options: Any,  # noqa: ANN401 - whatever the dialect has for the driver
 ) -> aiosqlite.Connection:
     _create_privately(database)
-    connection = aiosqlite.connect(database, **options)
+    connection = OneTripConnection(partial(sqlite3.connect, database, **options), iter_chunk_size=1)
     # A process must be able to end although a connection was not closed.
     connection._thread.daemon = True
     try:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, Row, literal, select
+from sqlalchemy import Connection, Executable, Row, literal, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
@@ -182,8 +182,11 @@ class Database:
     async def _fetch(
         self, statement: Executable, parameters: Mapping[str, object] | None
     ) -> Sequence[Row[*tuple[Any, ...]]]:
-        async with self._connection(self._reading) as connection:
-            return (await connection.execute(statement, parameters)).all()
+        connection = await self._connect(self._reading)
+        rows = await connection.run_sync(_fetch_and_close, statement, parameters)
+        # Whoever waits for the connection gets it now, and not this caller again for its next statement.
+        await asyncio.sleep(0)
+        return rows
 
     async def _transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._one_writer(), self._connection(self._engine) as connection:
@@ -240,6 +243,15 @@ class Database:
     async def _back_off(self, attempt: int) -> None:
         longest = min(_FIRST_DELAY_SECONDS * 2**attempt, _LONGEST_DELAY_SECONDS)
         await self._sleep(longest * (0.5 + self._jitter() / 2))
+
+
+def _fetch_and_close(
+    connection: Connection, statement: Executable, parameters: Mapping[str, object] | None
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    # To close a connection after a read there is nothing to await but a pooler's ROLLBACK. SQLAlchemy throws
+    # a connection away whose ROLLBACK is cancelled, so that this need not be shielded, as a write is.
+    with connection:
+        return connection.execute(statement, parameters).all()
 
 
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
