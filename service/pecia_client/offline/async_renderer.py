@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
+import grpc
 from pecia.v1 import bundle_pb2
 from pecia.v1.bundle_pb2 import BundleRef
 from pecia.v1.payload_pb2 import DerivedPayload
@@ -125,6 +126,14 @@ class AsyncOfflineRenderer:
         """Fetch a version once for all who ask meanwhile; who stops waiting stops nobody else."""
         version = (bundle_id, semver, self.cache.era)
         task = self._fetches.get(version)
+        if task is not None:
+            try:
+                return await asyncio.shield(task)
+            except PeciaError as error:
+                if error.code is not grpc.StatusCode.NOT_FOUND:
+                    raise
+            # That was asked before this caller came: what was not there may have been published since.
+            task = self._fetches.get(version)
         if task is None:
             task = self._fetches[version] = asyncio.create_task(fetch())
             task.add_done_callback(lambda done: self._fetched(version, done))

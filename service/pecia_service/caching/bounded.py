@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 from async_lru import alru_cache
 
+from pecia_service.errors import NotFoundError
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -57,7 +59,8 @@ class BoundedCache(Generic[K, V]):
 
     Holds at most `max_entries` (1 or more) values that weigh at most `max_bytes` together, by `weigh`. A
     value that is heavier than all the room is answered and not kept. Errors are shared by those who wait,
-    and never kept. With `ttl` (seconds) a value is loaded again when it is older.
+    and never kept; that there is nothing, a caller is told only by a load that began after it asked. With
+    `ttl` (seconds) a value is loaded again when it is older.
 
     Each `forget` begins a new era: what was being loaded then goes to those who wait for it, and is not kept.
     """
@@ -87,7 +90,17 @@ class BoundedCache(Generic[K, V]):
         if era is not None and era != self._era:
             return await load()
         held = self.held(key)
-        return await self._cached(_Request(key, self._era, load)) if held is None else held
+        if held is not None:
+            return held
+        request = _Request(key, self._era, load)
+        try:
+            return await self._cached(request)
+        except NotFoundError:
+            if request.load is None:
+                raise
+        # Somebody else's load, which began before this caller asked: what was not there may be there by now.
+        # Whatever load this joins has begun since.
+        return await self._cached(_Request(key, self._era, load))
 
     def held(self, key: K) -> V | None:
         """Return the value of `key` if it is here, which counts as a hit, and None if it has to be loaded."""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pecia_service.caching.bounded import BoundedCache, CacheStatistics
+from pecia_service.errors import ErrorReason, NotFoundError
 
 KEYS = "abcdef"
 
@@ -179,6 +180,31 @@ async def test_errors_are_shared_and_not_kept() -> None:
     assert ({LoadError}, 1) == ({type(error) for error in errors}, loader.calls)
     assert (0, 0, "") == (cache.statistics().entries, cache.statistics().weight, kept(cache))
     assert 9 == await cache.get("a", loader)
+
+
+async def test_what_was_not_there_is_asked_for_again_by_those_who_came_later() -> None:
+    """It may have come into being since the load began that they joined; they share the next load."""
+    cache, gate = small_cache(), asyncio.Event()
+    missing = NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
+    loader = Loader(missing, 9, gate=gate)
+    waiters = [asyncio.create_task(cache.get("a", loader)) for _ in range(10)]
+    await settle()
+    gate.set()
+    answers = await asyncio.gather(*waiters, return_exceptions=True)
+    assert ([missing, *[9] * 9], 2) == (answers, loader.calls)
+    assert 9 == await cache.get("a", loader)
+
+
+async def test_what_is_not_there_takes_two_loads_however_many_ask() -> None:
+    """A load that those who wait have seen begin tells them the truth."""
+    cache, gate = small_cache(), asyncio.Event()
+    loader = Loader(NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a"), gate=gate)
+    waiters = [asyncio.create_task(cache.get("a", loader)) for _ in range(100)]
+    await settle()
+    gate.set()
+    errors = await asyncio.gather(*waiters, return_exceptions=True)
+    assert ({NotFoundError}, 2) == ({type(error) for error in errors}, loader.calls)
+    assert (0, "") == (cache.statistics().weight, kept(cache))
 
 
 async def test_failed_loads_drive_nothing_out() -> None:
