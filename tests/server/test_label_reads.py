@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
+from pecia.v1 import error_reason_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import registry_service_pb2 as registry_pb
 from pecia_service.errors import NotFoundError
@@ -99,6 +100,35 @@ async def test_concurrent_items_of_a_stream_share_two_reads(
         held.let_go.set()
         versions = [answer.outcome.response.receipt.semver async for answer in call]
     assert (2, ["1.0.0"] * ITEMS) == (reads_of_labels(statements), versions)
+
+
+async def test_requests_of_a_batch_share_one_read_of_each_label(server: LiveServer) -> None:
+    """All of them came before it; a label that is missing has no version to share."""
+    await server.registry.SetLabel(
+        registry_pb.SetLabelRequest(bundle_id="companion", label="canary", semver="2.0.0")
+    )
+    labels = ["production", "canary", "production", "nowhere", "canary", "nowhere"]
+    requests = [pb.RenderRequest(bundle=label_ref(label), payload=payload()) for label in labels]
+    with counted_statements(server.application.database) as statements:
+        batch = await server.prompts.RenderBatch(pb.RenderBatchRequest(requests=requests))
+    outcomes = [
+        outcome.response.receipt.semver or error_reason_pb2.ErrorReason.Name(outcome.error.reason)
+        for outcome in batch.outcomes
+    ]
+    missing = "ERROR_REASON_LABEL_NOT_FOUND"
+    assert ["1.0.0", "2.0.0", "1.0.0", missing, "2.0.0", missing] == outcomes
+    assert 4 == reads_of_labels(statements)
+
+
+async def test_the_next_batch_reads_labels_anew(server: LiveServer) -> None:
+    """What one has read is not kept for another."""
+    request = pb.RenderBatchRequest(requests=[REQUEST] * 2)
+    versions = []
+    for semver in ("1.0.0", "2.0.0"):
+        await set_label(server, semver)
+        batch = await server.prompts.RenderBatch(request)
+        versions.append([outcome.response.receipt.semver for outcome in batch.outcomes])
+    assert [["1.0.0"] * 2, ["2.0.0"] * 2] == versions
 
 
 async def test_a_render_that_comes_after_a_move_does_not_share_what_was_read_before(

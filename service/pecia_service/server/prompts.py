@@ -12,18 +12,17 @@ from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.access.model import Caller
 from pecia_service.audit.service import Audit
 from pecia_service.caching.bounded import BoundedCache
-from pecia_service.errors import Error, ErrorReason, invalid_field, size_exceeded
+from pecia_service.errors import Error, size_exceeded
 from pecia_service.rendering.checking import OutputChecker
-from pecia_service.rendering.generator import PromptGenerator, Rendered, RenderOptions, resolve_inline
+from pecia_service.rendering.generator import PromptGenerator, RenderOptions, resolve_inline
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.payload import Payload
 from pecia_service.server.audit import AuditServicer
+from pecia_service.server.batch import Batch
 from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import check_result_to_proto
 from pecia_service.server.convert.outcomes import (
-    MAX_ERROR_BYTES,
     error_to_proto,
-    rendered_to_proto,
     write_rendered,
 )
 from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto
@@ -39,12 +38,6 @@ _RENDER: Final = "/pecia.v1.PromptService/Render"
 _TURN: Final = 16
 # Measuring a longer output on the event loop would hold up other requests.
 _SHORT_OUTPUT: Final = 8_192
-# What a message needs around its outcomes: tags and lengths.
-_FRAME_BYTES: Final = 16
-# More than a response has beside the prompt and its parts.
-_RECEIPT_BYTES: Final = 8_192
-# The most bytes of UTF-8 that a character of a prompt takes in a response: in the prompt, and in its part.
-_CHARACTER_BYTES: Final = 8
 
 Source = TypeVar("Source", pb.RenderRequest, pb.CheckOutputRequest)
 
@@ -90,14 +83,13 @@ class PromptServicer(AuditServicer):
             raise size_exceeded("requests", "renders", count, MAX_BATCH)
         generator = self._generator(self._caller(context).tenant_id)
         response = pb.RenderBatchResponse()
-        # Every outcome may be an error: what is left beside those is for prompts.
-        room = _Room(self._max_response_bytes, count)
+        batch = Batch(self._max_response_bytes, count)
         # Waited for together: they become durable in a few writes.
         waiting: list[tuple[int, Awaitable[None]]] = []
         for index, item in enumerate(request.requests):
             if index % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
-            recorded = await self._outcome(item, generator, response.outcomes.add(), room)
+            recorded = await self._outcome(item, generator, response.outcomes.add(), batch)
             if recorded is not None:
                 waiting.append((index, recorded))
         for index, recorded in waiting:
@@ -139,7 +131,7 @@ class PromptServicer(AuditServicer):
         request: pb.RenderRequest,
         generator: PromptGenerator,
         response: pb.RenderResponse,
-        room: _Room | None = None,
+        batch: Batch | None = None,
     ) -> Awaitable[None] | None:
         """Render one request into its response; it is recorded only when its answer has room.
 
@@ -147,20 +139,24 @@ class PromptServicer(AuditServicer):
         """
         options, payload = _read(request)
         resolved, inline = _held(request, generator), False
+        if resolved is None and batch is not None:
+            resolved = batch.labelled.get(_label(request))
         if resolved is None:
             resolved, inline = await _resolve(request, generator)
-        return _finish(options, payload, resolved, generator, response, room=room, inline=inline)
+            if batch is not None and request.bundle.label:
+                batch.labelled[_label(request)] = resolved
+        return _finish(options, payload, resolved, generator, response, batch=batch, inline=inline)
 
     async def _outcome(
         self,
         request: pb.RenderRequest,
         generator: PromptGenerator,
         outcome: pb.RenderOutcome,
-        room: _Room | None = None,
+        batch: Batch | None = None,
     ) -> Awaitable[None] | None:
         """Render one request of several as `_render` does: what fails is its outcome."""
         try:
-            return await self._render(request, generator, outcome.response, room)
+            return await self._render(request, generator, outcome.response, batch)
         except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
             outcome.error.CopyFrom(self._failed(error))
             return None
@@ -199,39 +195,6 @@ class PromptServicer(AuditServicer):
         return error_to_proto(internal_fault(_RENDER))
 
 
-class _Room:
-    """The bytes that are left for prompts in one response."""
-
-    def __init__(self, max_bytes: int, outcomes: int) -> None:
-        self._max_bytes = max_bytes
-        self._left = max_bytes - outcomes * MAX_ERROR_BYTES
-
-    def check(self, rendered: Rendered) -> None:
-        """Raise InvalidInputError (SIZE_EXCEEDED) for a prompt whose response has no room.
-
-        A message keeps the memory of what was written into it, also when it is replaced by an error: what
-        may be too large is measured apart.
-        """
-        if _CHARACTER_BYTES * len(rendered.prompt) + _RECEIPT_BYTES > self._left:
-            self._measure(rendered_to_proto(rendered))
-
-    def take(self, response: pb.RenderResponse) -> None:
-        """Take what a response needs; raises as `check`."""
-        self._left -= self._measure(response)
-
-    def _measure(self, response: pb.RenderResponse) -> int:
-        size = response.ByteSize() + _FRAME_BYTES
-        if size > self._left:
-            raise invalid_field(
-                ErrorReason.SIZE_EXCEEDED,
-                "requests",
-                "the prompts are too large for one response; send fewer at once, or use RenderStream",
-                size=str(size),
-                limit=str(self._max_bytes),
-            )
-        return size
-
-
 def _read(request: pb.RenderRequest) -> tuple[RenderOptions, Payload]:
     """Return what a request asks beside its source, checked; raises InvalidInputError."""
     options = RenderOptions.checked(
@@ -247,6 +210,11 @@ def _held(request: pb.RenderRequest, generator: PromptGenerator) -> ResolvedBund
     return generator.held(request.bundle.bundle_id, request.bundle.semver)
 
 
+def _label(request: pb.RenderRequest) -> tuple[str, str]:
+    """Return the bundle and the label that a request names; the label is empty where it names none."""
+    return request.bundle.bundle_id, request.bundle.label
+
+
 def _finish(
     options: RenderOptions,
     payload: Payload,
@@ -254,16 +222,16 @@ def _finish(
     generator: PromptGenerator,
     response: pb.RenderResponse,
     *,
-    room: _Room | None = None,
+    batch: Batch | None = None,
     inline: bool,
 ) -> Awaitable[None] | None:
     """Render into a response and record it; what is returned must be awaited before the answer leaves."""
     rendered = generator.compute(resolved, payload, options)
-    if room is not None:
-        room.check(rendered)
+    if batch is not None:
+        batch.check(rendered)
     write_rendered(rendered, response)
-    if room is not None:
-        room.take(response)
+    if batch is not None:
+        batch.take(response)
     if options.validate_only:
         return None
     return generator.record(rendered, payload, inline=inline)
