@@ -4,6 +4,7 @@ The totals are measured on servers in processes of their own, in rounds that tak
 echo behind Pecia's interceptor, and Render with audit off and on. Between them stands what each stage takes
 alone in this process, over and over. What they leave of a total is what the same work takes more in a
 server, where between two calls others have used the processor and its caches, and the way between stages.
+Where Linux's perf is installed, a second table says which libraries the totals were spent in.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from load import profile_libraries
 from load.bench import sample, works
 from load.bench.bench import FULL, Bench, Lap, Results
 from load.bench.caller import ask
@@ -57,6 +59,10 @@ _FLOOR: Final = "gRPC itself: the echo floor"
 _EDGE: Final = "Pecia's interceptor"
 _OFF: Final = "Render, audit off"
 _ON: Final = "Render, audit on"
+_STREAM: Final = "RenderStream, audit on"
+
+_WINDOW: Final = 32
+"""Requests under way on each stream, as in the bench."""
 
 _BATCH: Final = 500
 """As many records as the sink writes in one transaction under load."""
@@ -71,8 +77,19 @@ class Line:
     total: bool = False
 
 
-def totals(rounds: int, seconds: float) -> dict[str, float]:
-    """Measure floor, interceptor and Render on servers of their own; in microseconds for each call."""
+@dataclass(frozen=True)
+class Profile:
+    """Microseconds of processor time for each call of floor, interceptor and Render, and its libraries.
+
+    `libraries` is a table, or says why there is none.
+    """
+
+    totals: Mapping[str, float]
+    libraries: str
+
+
+def measure(rounds: int, seconds: float) -> Profile:
+    """Call floor, interceptor and Render on servers of their own."""
     shares = Shares.of_machine()
     with TemporaryDirectory(prefix="pecia-profile-") as folder, ExitStack() as stack:
         stack.enter_context(within(shares.others))
@@ -92,7 +109,19 @@ def totals(rounds: int, seconds: float) -> dict[str, float]:
             _OFF: Lap(bench, off, work),
             _ON: Lap(bench, on, work, store=store),
         }
-        return _per_call(interleave(closed_by(stack, laps), rounds, bench.progress))
+        totals = _per_call(interleave(closed_by(stack, laps), rounds, bench.progress))
+        stream = Lap(bench, on, works.stream(_WINDOW), callers=2, connections=2, store=store)
+        sampled = {_FLOOR: laps[_FLOOR], _OFF: laps[_OFF], _ON: laps[_ON], _STREAM: stream}
+        return Profile(totals, _libraries(closed_by(stack, sampled), seconds * rounds))
+
+
+def _libraries(laps: Mapping[str, Lap], seconds: float) -> str:
+    try:
+        return profile_libraries.table(
+            {name: profile_libraries.measure(lap, seconds) for name, lap in laps.items()}
+        )
+    except profile_libraries.NoPerfError as error:
+        return f"The libraries were not measured: {error}."
 
 
 def _per_call(measured: Measured) -> dict[str, float]:
@@ -213,7 +242,7 @@ class _NoSink:
         """Forget what was rendered."""
 
 
-def lines(measured: dict[str, float], of_render: Sequence[Line], of_audit: Sequence[Line]) -> list[Line]:
+def lines(measured: Mapping[str, float], of_render: Sequence[Line], of_audit: Sequence[Line]) -> list[Line]:
     """Put totals and stages together; what the stages leave of a total is a line of its own."""
 
     def rest(total: float, before: float, stages: Sequence[Line]) -> float:
@@ -251,9 +280,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="write it between the document's markers")
     options = parser.parse_args(arguments)
     stages = Stages()
-    measured = totals(options.rounds, options.seconds)
+    measured = measure(options.rounds, options.seconds)
     about = provenance(machine(f"with {options.rounds} rounds"))
-    text = f"{about}\n\n{table(lines(measured, stages.of_render(), stages.of_audit()))}"
+    found = lines(measured.totals, stages.of_render(), stages.of_audit())
+    text = f"{about}\n\n{table(found)}\n\n{measured.libraries}"
     print(text)
     if options.write:
         write_between(options.write, BEGIN, END, text)
