@@ -165,9 +165,11 @@ def _generators(
     @lru_cache(maxsize=_TENANTS_AT_HAND)
     def generator(tenant_id: str) -> PromptGenerator:
         labels = DatabaseLabelSource(database, tenant_id)
-        label_source: LabelSource = SharedLabelSource(labels, label_reads, tenant_id)
-        if settings.label_staleness:
-            label_source = CachedLabelSource(labels, caches.labels, tenant_id)
+        label_source: LabelSource = (
+            CachedLabelSource(labels, caches.labels, tenant_id)
+            if settings.label_staleness
+            else SharedLabelSource(labels, label_reads, tenant_id)
+        )
         return PromptGenerator(
             CachedBundleSource(DatabaseBundleSource(database, tenant_id), caches.bundles, tenant_id),
             CachedTemplateSource(DatabaseTemplateSource(database, tenant_id), caches.templates, tenant_id),

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-from pecia_client import AsyncClient, Client, PeciaError
-from pecia_client.messages import Receipt
+from pecia.v1.registry_service_pb2 import GetBundleResponse
+from pecia_client import AsyncClient, Client, PeciaError, RetryPolicy
+from pecia_client.messages import BundleRef, Receipt
 from pecia_client.offline import (
     AsyncOfflineRenderer,
     BundleCache,
@@ -336,6 +337,57 @@ async def test_tasks_that_find_nothing_at_once_share_two_questions(tmp_path: Pat
             await renderer.render("companion@9.0.0", payload=PAYLOAD)
         assert ["GetBundle"] == scene.asked()
     assert ["BUNDLE_NOT_FOUND"] * 20 == [each.reason for each in made if isinstance(each, PeciaError)]
+
+
+class Holding(AsyncClient):
+    """Holds what it is told of bundles until that is let go."""
+
+    def __init__(self, target: str, *, retry: RetryPolicy | None = None) -> None:
+        super().__init__(target, retry=retry)
+        self.asked = 0
+        self.was_told, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def get_bundle(
+        self,
+        bundle: str | BundleRef,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the client's
+    ) -> GetBundleResponse:
+        """Ask for a bundle."""
+        self.asked += 1
+        try:
+            return await super().get_bundle(bundle, timeout=timeout)
+        finally:
+            self.was_told.set()
+            await self.let_go.wait()
+
+
+async def test_a_version_that_was_published_is_found_by_who_asks_afterwards(tmp_path: Path) -> None:
+    """Nobody is told that it is missing by an answer from before."""
+    async with scene_of(AsyncOffline, tmp_path) as scene, Holding(scene.live.target) as client:
+        renderer = AsyncOfflineRenderer(client)
+        before = asyncio.create_task(renderer.render("new@1.0.0", payload=PAYLOAD))
+        await client.was_told.wait()
+        await publish(scene.live.registry, bundle_id="new", tags=["gpt-4o"])
+        after = asyncio.create_task(renderer.render("new@1.0.0", payload=PAYLOAD))
+        await asyncio.sleep(0)
+        client.let_go.set()
+        first, second = await asyncio.gather(before, after, return_exceptions=True)
+    assert isinstance(first, PeciaError)
+    assert isinstance(second, OfflineRender)
+    assert (grpc.StatusCode.NOT_FOUND, "new", 2) == (first.code, second.bundle_id, client.asked)
+
+
+async def test_tasks_that_miss_at_once_share_the_absence_of_the_server() -> None:
+    """That the server is away holds for all who wait, and is asked once."""
+    async with Holding("127.0.0.1:1") as client:
+        renderer = AsyncOfflineRenderer(client)
+        renders = [asyncio.create_task(renderer.render("new@1.0.0", payload=PAYLOAD)) for _ in range(20)]
+        await client.was_told.wait()
+        client.let_go.set()
+        made = await asyncio.gather(*renders, return_exceptions=True)
+    codes = {each.code for each in made if isinstance(each, PeciaError)}
+    assert ({grpc.StatusCode.UNAVAILABLE}, 20, 1) == (codes, len(made), client.asked)
 
 
 async def test_a_label_that_moved_is_seen_by_who_asks_afterwards(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
+from pecia.v1 import admin_service_pb2 as admin_pb
 from pecia.v1 import error_reason_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia.v1 import registry_service_pb2 as registry_pb
@@ -118,6 +119,55 @@ async def test_requests_of_a_batch_share_one_read_of_each_label(server: LiveServ
     missing = "ERROR_REASON_LABEL_NOT_FOUND"
     assert ["1.0.0", "2.0.0", "1.0.0", missing, "2.0.0", missing] == outcomes
     assert 4 == reads_of_labels(statements)
+
+
+async def test_labels_of_two_bundles_are_not_mixed_up_in_a_batch(server: LiveServer) -> None:
+    """A label of the same name points elsewhere in another bundle."""
+    await publish(server.registry, bundle_id="other", semvers=("3.0.0",))
+    await server.registry.SetLabel(
+        registry_pb.SetLabelRequest(bundle_id="other", label="production", semver="3.0.0")
+    )
+    requests = [
+        pb.RenderRequest(bundle=label_ref("production", bundle_id=bundle_id), payload=payload())
+        for bundle_id in ("companion", "other", "companion", "other")
+    ]
+    batch = await server.prompts.RenderBatch(pb.RenderBatchRequest(requests=requests))
+    receipts = [outcome.response.receipt for outcome in batch.outcomes]
+    assert [("companion", "1.0.0"), ("other", "3.0.0")] * 2 == [
+        (receipt.bundle_id, receipt.semver) for receipt in receipts
+    ]
+
+
+async def test_what_is_erased_during_a_batch_is_not_rendered_by_its_rest(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch keeps which version a label points to, and not its texts."""
+    await publish(server.registry, bundle_id="other", semvers=("3.0.0",))
+    await server.registry.SetLabel(
+        registry_pb.SetLabelRequest(bundle_id="other", label="production", semver="3.0.0")
+    )
+    has_come, let_go = asyncio.Event(), asyncio.Event()
+    read = DatabaseLabelSource.get_labelled
+
+    async def held_read(source: DatabaseLabelSource, bundle_id: str, label: str) -> Bundle:
+        if bundle_id == "other":
+            has_come.set()
+            await let_go.wait()
+        return await read(source, bundle_id, label)
+
+    monkeypatch.setattr(DatabaseLabelSource, "get_labelled", held_read)
+    other = pb.RenderRequest(bundle=label_ref("production", bundle_id="other"), payload=payload())
+    request = pb.RenderBatchRequest(requests=[REQUEST, other, REQUEST])
+    batch = asyncio.ensure_future(server.prompts.RenderBatch(request))
+    await has_come.wait()
+    bundle = (await server.registry.GetBundle(registry_pb.GetBundleRequest(bundle=REQUEST.bundle))).bundle
+    await server.admin.EraseTemplate(
+        admin_pb.EraseTemplateRequest(template=bundle.definition.slots.system, reason="asked for")
+    )
+    let_go.set()
+    first, _, last = (await batch).outcomes
+    assert first.response.prompt
+    assert error_reason_pb2.ERROR_REASON_TEMPLATE_ERASED == last.error.reason
 
 
 async def test_the_next_batch_reads_labels_anew(server: LiveServer) -> None:

@@ -127,8 +127,9 @@ class PromptServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenderBatch(self, request, context):
-        """RenderBatch makes up to 256 prompts; one that fails does not fail the others. Requests that name the same label
-        get the same version.
+        """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
+
+        Requests that name the same label of the same bundle, and get a version, get the same one.
 
         Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
         has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no

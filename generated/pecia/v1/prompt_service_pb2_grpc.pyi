@@ -56,8 +56,9 @@ class PromptServiceStub:
     can't record.
     """
     RenderBatch: _grpc.UnaryUnaryMultiCallable[_prompt_service_pb2.RenderBatchRequest, _prompt_service_pb2.RenderBatchResponse]
-    """RenderBatch makes up to 256 prompts; one that fails does not fail the others. Requests that name the same label
-    get the same version.
+    """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
+
+    Requests that name the same label of the same bundle, and get a version, get the same one.
 
     Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
     has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no
@@ -141,8 +142,9 @@ class PromptServiceAsyncStub(PromptServiceStub):
     can't record.
     """
     RenderBatch: _aio.UnaryUnaryMultiCallable[_prompt_service_pb2.RenderBatchRequest, _prompt_service_pb2.RenderBatchResponse]  # type: ignore[assignment]
-    """RenderBatch makes up to 256 prompts; one that fails does not fail the others. Requests that name the same label
-    get the same version.
+    """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
+
+    Requests that name the same label of the same bundle, and get a version, get the same one.
 
     Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
     has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no
@@ -235,8 +237,9 @@ class PromptServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _prompt_service_pb2.RenderBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_prompt_service_pb2.RenderBatchResponse, _abc.Awaitable[_prompt_service_pb2.RenderBatchResponse]]:
-        """RenderBatch makes up to 256 prompts; one that fails does not fail the others. Requests that name the same label
-        get the same version.
+        """RenderBatch makes up to 256 prompts; one that fails does not fail the others.
+
+        Requests that name the same label of the same bundle, and get a version, get the same one.
 
         Fails as a whole only for what any RPC can return, and for a batch that is empty (FIELD_INVALID) or
         has more than 256 requests (SIZE_EXCEEDED). An outcome for which the server's largest response has no

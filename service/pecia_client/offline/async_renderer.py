@@ -132,7 +132,9 @@ class AsyncOfflineRenderer:
             except PeciaError as error:
                 if error.code is not grpc.StatusCode.NOT_FOUND:
                     raise
-            # That was asked before this caller came: what was not there may have been published since.
+            # That was asked before this caller came: what was not there may have been published since. A
+            # fetch that has ended is let go of in the loop's next turn; any other has begun since.
+            await asyncio.sleep(0)
             task = self._fetches.get(version)
         if task is None:
             task = self._fetches[version] = asyncio.create_task(fetch())

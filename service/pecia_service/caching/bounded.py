@@ -99,8 +99,10 @@ class BoundedCache(Generic[K, V]):
             if request.load is None:
                 raise
         # Somebody else's load, which began before this caller asked: what was not there may be there by now.
-        # Whatever load this joins has begun since.
-        return await self._cached(_Request(key, self._era, load))
+        # async-lru lets go of a load that has ended only in the loop's next turn; any other has begun since.
+        await asyncio.sleep(0)
+        held = self.held(key)
+        return await self._cached(_Request(key, self._era, load)) if held is None else held
 
     def held(self, key: K) -> V | None:
         """Return the value of `key` if it is here, which counts as a hit, and None if it has to be loaded."""

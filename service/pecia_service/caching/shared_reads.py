@@ -14,46 +14,67 @@ Read: TypeAlias = Callable[[], Coroutine[Any, Any, V]]
 
 
 class SharedReads(Generic[K, V]):
-    """Reads what may change at any time, at most once at a time for each key; for one event loop.
+    """Reads what may change at any time, seldom more than once at a time for each key; for one event loop.
 
     A read that is under way may have seen its value before a change that was made known before a caller asks.
-    So that caller waits until it has ended, and shares the next with all who come until then: at most two
-    reads, and each caller's answer comes from one that began after it asked. That is as linearizable as if
-    each caller read by itself. Nothing is kept: neither values nor errors, and no key without a caller.
+    So that caller waits until it has ended, and shares the next with all who come until then; after
+    `patience` seconds the next begins beside it, so that a read that hangs holds nobody up for long. Each
+    caller's answer comes from a read that began after it asked: that is as linearizable as if each read by
+    itself. Nothing is kept: neither values nor errors, and no key without a read.
 
     A caller who finds nothing under way reads by itself. A shared read is a task of its own, in an empty
     context, since it belongs to no single call; it is cancelled when nobody waits for it any more.
     """
 
-    def __init__(self) -> None:
-        # Has each key that is being read, and who waits for the read after that.
-        self._waiting: dict[K, _Waiting[V] | None] = {}
+    def __init__(self, patience: float = 0.25) -> None:
+        self._patience = patience
+        self._lines: dict[K, _Line[V]] = {}
 
     async def get(self, key: K, read: Read[V]) -> V:
         """Return what a read of the key gives that begins from now on; raises what it raises.
 
         Whoever asks for the same key at once must give a `read` that does the same.
         """
-        if key in self._waiting:
-            waiting = self._waiting[key]
-            if waiting is None:
-                waiting = self._waiting[key] = _Waiting(read)
-            return await waiting.wait()
-        self._waiting[key] = None
+        line = self._lines.get(key)
+        if line is not None:
+            if line.waiting is None:
+                line.waiting = _Waiting(read)
+                line.patience = asyncio.get_running_loop().call_later(
+                    self._patience, self._begin_next, key, line
+                )
+            return await line.waiting.wait()
+        line = self._lines[key] = _Line()
         try:
             return await read()
         finally:
-            self._read_next(key)
+            self._ended(key, line)
 
     def __len__(self) -> int:
         """Return how many keys are being read."""
-        return len(self._waiting)
+        return len(self._lines)
 
-    def _read_next(self, key: K) -> None:
-        """Begin to read for those who came while the read that has just ended was under way."""
-        waiting = self._waiting.pop(key)
-        if waiting is not None and waiting.begin(lambda: self._read_next(key)):
-            self._waiting[key] = None
+    def _ended(self, key: K, line: _Line[V]) -> None:
+        line.under_way -= 1
+        self._begin_next(key, line)
+        if not line.under_way:
+            del self._lines[key]
+
+    def _begin_next(self, key: K, line: _Line[V]) -> None:
+        """Begin to read for those who came while another read was under way."""
+        if line.patience is not None:
+            line.patience.cancel()
+        waiting, line.waiting, line.patience = line.waiting, None, None
+        if waiting is not None and waiting.begin(lambda: self._ended(key, line)):
+            line.under_way += 1
+
+
+class _Line(Generic[V]):
+    """The reads of one key: how many are under way, and who waits for the next, which begins soon anyway."""
+
+    def __init__(self) -> None:
+        self.under_way = 1
+        self.waiting: _Waiting[V] | None = None
+        self.patience: asyncio.TimerHandle | None = None
 
 
 class _Waiting(Generic[V]):

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any, Final, TypeVar
 
 import structlog
+from pecia.v1 import bundle_pb2
 from pecia.v1 import prompt_service_pb2 as pb
 
 from pecia_service.access.model import Caller
@@ -21,10 +22,7 @@ from pecia_service.server.audit import AuditServicer
 from pecia_service.server.batch import Batch
 from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import check_result_to_proto
-from pecia_service.server.convert.outcomes import (
-    error_to_proto,
-    write_rendered,
-)
+from pecia_service.server.convert.outcomes import error_to_proto, write_rendered
 from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto
 from pecia_service.server.render_stream import run_stream
 from pecia_service.server.requests import missing_field, resolve_ref
@@ -139,12 +137,10 @@ class PromptServicer(AuditServicer):
         """
         options, payload = _read(request)
         resolved, inline = _held(request, generator), False
-        if resolved is None and batch is not None:
-            resolved = batch.labelled.get(_label(request))
+        if resolved is None and batch is not None and request.bundle.label:
+            resolved = await _resolve_label(request.bundle, generator, batch)
         if resolved is None:
             resolved, inline = await _resolve(request, generator)
-            if batch is not None and request.bundle.label:
-                batch.labelled[_label(request)] = resolved
         return _finish(options, payload, resolved, generator, response, batch=batch, inline=inline)
 
     async def _outcome(
@@ -210,11 +206,6 @@ def _held(request: pb.RenderRequest, generator: PromptGenerator) -> ResolvedBund
     return generator.held(request.bundle.bundle_id, request.bundle.semver)
 
 
-def _label(request: pb.RenderRequest) -> tuple[str, str]:
-    """Return the bundle and the label that a request names; the label is empty where it names none."""
-    return request.bundle.bundle_id, request.bundle.label
-
-
 def _finish(
     options: RenderOptions,
     payload: Payload,
@@ -253,6 +244,18 @@ async def _failure(recorded: Awaitable[None]) -> pb.RenderError | None:
     except Error as error:
         return error_to_proto(error)
     return None
+
+
+async def _resolve_label(
+    label: bundle_pb2.BundleRef, generator: PromptGenerator, batch: Batch
+) -> ResolvedBundle:
+    """Return the version that a label points to, which is read once for all of a batch."""
+    semver = batch.version(label)
+    if semver is not None:
+        return await generator.resolve(label.bundle_id, semver)
+    resolved = await resolve_ref(generator, label, "bundle")
+    batch.note(label, resolved.bundle.semver)
+    return resolved
 
 
 async def _resolve(request: Source, generator: PromptGenerator) -> tuple[ResolvedBundle, bool]:

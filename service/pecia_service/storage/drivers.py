@@ -70,6 +70,7 @@ async def _connect_sqlite(
     **options: Any,  # noqa: ANN401 - whatever the dialect has for the driver
 ) -> aiosqlite.Connection:
     _create_privately(database)
+    # The class wants to know how many rows to read at once where they are read one by one, as nobody does.
     connection = OneTripConnection(partial(sqlite3.connect, database, **options), iter_chunk_size=1)
     # A process must be able to end although a connection was not closed.
     connection._thread.daemon = True

@@ -38,7 +38,8 @@ class _OneTripCursor(aiosqlite.Cursor):
         return await self._go(sqlite3.Cursor.executemany, sql, parameters)
 
     async def fetchall(self) -> list[Any]:
-        return self._rows
+        rows, self._rows = self._rows, []
+        return rows
 
     async def close(self) -> None:
         """Do nothing: each statement closes its own cursor."""

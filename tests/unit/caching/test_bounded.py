@@ -195,6 +195,39 @@ async def test_what_was_not_there_is_asked_for_again_by_those_who_came_later() -
     assert 9 == await cache.get("a", loader)
 
 
+async def test_one_who_comes_as_a_load_ends_does_not_get_what_it_found_missing() -> None:
+    """Until the loop's next turn the cache still has the load that has ended."""
+    cache, gate, there = small_cache(), asyncio.Event(), False
+
+    async def load() -> int:
+        found = there
+        await gate.wait()
+        if not found:
+            raise NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
+        return 9
+
+    before = asyncio.create_task(cache.get("a", load))
+    await settle()
+    there = True
+    gate.set()
+    after = asyncio.create_task(cache.get("a", load))
+    first, second = await asyncio.gather(before, after, return_exceptions=True)
+    assert (NotFoundError, 9) == (type(first), second)
+
+
+async def test_what_was_missing_is_asked_for_in_the_era_that_has_begun() -> None:
+    """What was forgotten meanwhile is no reason to load for each caller, nor not to keep what is found."""
+    cache, gate = small_cache(), asyncio.Event()
+    missing = NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
+    loader = Loader(missing, 9, gate=gate)
+    waiters = [asyncio.create_task(cache.get("a", loader)) for _ in range(3)]
+    await settle()
+    cache.forget(lambda _, __: True)
+    gate.set()
+    answers = await asyncio.gather(*waiters, return_exceptions=True)
+    assert ([missing, 9, 9], 2, "a") == (answers, loader.calls, kept(cache))
+
+
 async def test_what_is_not_there_takes_two_loads_however_many_ask() -> None:
     """A load that those who wait have seen begin tells them the truth."""
     cache, gate = small_cache(), asyncio.Event()

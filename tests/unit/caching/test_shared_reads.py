@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import traceback
+from collections import defaultdict
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import pytest
@@ -23,12 +25,14 @@ class Register:
         self.calls: list[str] = []
         self.cancelled = 0
         self._gates: list[asyncio.Event] = []
+        self._begins: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def read(self) -> int:
         """Return the value, or raise it."""
         value = self.value
         self.calls.append(CALL.get())
         gate = asyncio.Event()
+        self._begins[len(self._gates)].set()
         self._gates.append(gate)
         try:
             await gate.wait()
@@ -44,6 +48,10 @@ class Register:
         """How many reads have begun."""
         return len(self._gates)
 
+    async def has_begun(self, number: int) -> None:
+        """Wait until the read of a number, from 0, has begun."""
+        await asyncio.wait_for(self._begins[number].wait(), 10)
+
     def release(self, number: int) -> None:
         """Let the read of a number, from 0, go on."""
         self._gates[number].set()
@@ -57,9 +65,9 @@ class Register:
 class Bench:
     """Shared reads of one register."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 60.0) -> None:
         self.register = Register()
-        self.shared: SharedReads[str, int] = SharedReads()
+        self.shared: SharedReads[str, int] = SharedReads(patience)
 
     async def ask(self, count: int = 1, key: str = "a") -> list[asyncio.Task[int]]:
         """Have callers ask, and let them come as far as they come."""
@@ -299,3 +307,38 @@ async def test_a_shared_read_belongs_to_no_call(bench: Bench) -> None:
     await bench.register.let_go(0)
     await bench.register.let_go(1)
     assert ["first", "none"] == bench.register.calls
+
+
+async def test_a_read_that_hangs_holds_others_up_for_a_while_only() -> None:
+    """When their patience is over, they read beside it; who comes then waits for them, and not for it."""
+    bench = Bench(patience=0.001)
+    (first,) = await bench.ask()
+    bench.register.value = 1
+    others = await bench.ask(3)
+    await bench.register.has_begun(1)
+    bench.register.value = 2
+    late = await bench.ask()
+    await bench.register.has_begun(2)
+    bench.register.release(1)
+    bench.register.release(2)
+    assert [1, 1, 1, 2] == await asyncio.gather(*others, *late)
+    assert (3, 1, False) == (bench.register.reads, len(bench.shared), first.done())
+    await bench.register.let_go(0)
+    assert (0, 0) == (await first, len(bench.shared))
+
+
+async def test_patience_ends_with_the_read_that_was_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What began because a read has ended must not have the next one begin too early."""
+    loop, bench = asyncio.get_running_loop(), Bench()
+    call_later, timers = loop.call_later, []
+
+    def noted(delay: float, callback: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+        timers.append(call_later(delay, callback, *arguments))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    callers = [*await bench.ask(), *await bench.ask()]
+    await bench.register.let_go(0)
+    assert [True] == [timer.cancelled() for timer in timers]
+    await bench.register.let_go(1)
+    assert [0, 0] == await asyncio.gather(*callers)

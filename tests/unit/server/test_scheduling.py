@@ -28,6 +28,18 @@ def test_batch_holds_for_the_thread_and_for_those_it_starts() -> None:
     assert (os.SCHED_BATCH, os.SCHED_BATCH) == policy_after("batch")
 
 
+def test_a_policy_that_was_chosen_stays() -> None:
+    """Whoever starts the server as a background job knows why."""
+
+    def begin() -> int:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        schedule("batch")
+        return os.sched_getscheduler(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert os.SCHED_IDLE == pool.submit(begin).result()
+
+
 def test_normal_changes_nothing() -> None:
     """Whoever started the server may have chosen a policy."""
     before = os.sched_getscheduler(0)
