@@ -362,13 +362,18 @@ class Holding(AsyncClient):
             await self.let_go.wait()
 
 
-async def test_a_version_that_was_published_is_found_by_who_asks_afterwards(tmp_path: Path) -> None:
-    """Nobody is told that it is missing by an answer from before."""
+@pytest.mark.parametrize("just_ending", [False, True], ids=["under way", "just ending"])
+async def test_a_version_that_was_published_is_found_by_who_asks_afterwards(
+    just_ending: bool, tmp_path: Path
+) -> None:
+    """Nobody is told that it is missing by an answer from before, also not in the turn in which it comes."""
     async with scene_of(AsyncOffline, tmp_path) as scene, Holding(scene.live.target) as client:
         renderer = AsyncOfflineRenderer(client)
         before = asyncio.create_task(renderer.render("new@1.0.0", payload=PAYLOAD))
         await client.was_told.wait()
         await publish(scene.live.registry, bundle_id="new", tags=["gpt-4o"])
+        if just_ending:
+            client.let_go.set()
         after = asyncio.create_task(renderer.render("new@1.0.0", payload=PAYLOAD))
         await asyncio.sleep(0)
         client.let_go.set()
