@@ -43,7 +43,7 @@ _BEGINNINGS: Final = (
     ("libsqlite3", 6),
     ("_sqlite3", 6),
 )
-_HERTZ: Final = 1999
+_HERTZ: Final = 499
 # Sampling begins after the lap has, and ends before it does.
 _MARGIN_SECONDS: Final = 0.5
 _SWITCHES: Final = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
@@ -62,11 +62,18 @@ class Spent:
 
 
 def measure(lap: Lap, seconds: float) -> Spent:
-    """Take samples of a lap's server for so many seconds; raises NoPerfError."""
+    """Run a lap of so many seconds, and another while samples are taken; raises NoPerfError.
+
+    Taking samples costs a lot by itself: they only say how what the first lap took is to be shared out.
+    """
     perf = shutil.which("perf")
     if perf is None:
         raise NoPerfError("perf is not installed")
     (process,) = lap.server.processes
+    lap.seconds = seconds
+    before = _switches(process)
+    sample = lap()
+    switched = _switches(process) - before
     with TemporaryDirectory(prefix="pecia-profile-") as folder:
         file = f"{folder}/samples"
         lap.seconds = seconds + 2 * _MARGIN_SECONDS
@@ -75,11 +82,9 @@ def measure(lap: Lap, seconds: float) -> Spent:
             *(f"--delay={_MARGIN_SECONDS * 1000:.0f}", f"--output={file}", f"--pid={process}"),
             *("--", "sleep", str(seconds + _MARGIN_SECONDS)),
         ]
-        before = _switches(process)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as recording:
-            sample = lap()
+            lap()
             _, errors = recording.communicate()
-        switched = _switches(process) - before
         if recording.returncode:
             raise NoPerfError(f"perf can't take samples here: {errors.strip().partition(chr(10))[0]}")
         report = subprocess.run(
