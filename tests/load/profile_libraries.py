@@ -35,6 +35,7 @@ _BEGINNINGS: Final = (
     ("cygrpc", 2),
     ("libstdc++", 2),
     ("libc.", 3),
+    ("libc-", 3),
     ("ld-linux", 3),
     ("[vdso]", 3),
     ("loop.", 4),
@@ -118,9 +119,17 @@ def _switches(process: int) -> int:
     return sum(
         int(value)
         for status in Path(f"/proc/{process}/task").glob("*/status")
-        for name, _, value in (line.partition(":") for line in status.read_text().splitlines())
+        for name, _, value in (line.partition(":") for line in _lines(status))
         if name in _SWITCHES
     )
+
+
+def _lines(status: Path) -> list[str]:
+    """Return the lines of a thread's status, none of one that has just ended."""
+    try:
+        return status.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def table(spent: Mapping[str, Spent]) -> str:

@@ -4,7 +4,8 @@ The totals are measured on servers in processes of their own, in rounds that tak
 echo behind Pecia's interceptor, and Render with audit off and on. Between them stands what each stage takes
 alone in this process, over and over. What they leave of a total is what the same work takes more in a
 server, where between two calls others have used the processor and its caches, and the way between stages.
-Where Linux's perf is installed, a second table says which libraries the totals were spent in.
+Where Linux's perf is installed, a second table says which libraries such calls are spent in, by laps of
+its own.
 """
 
 from __future__ import annotations

@@ -101,6 +101,8 @@ class BoundedCache(Generic[K, V]):
         # Somebody else's load, which began before this caller asked: what was not there may be there by now.
         # async-lru lets go of a load that has ended only in the loop's next turn; any other has begun since.
         await asyncio.sleep(0)
+        if era is not None and era != self._era:
+            return await load()
         held = self.held(key)
         return await self._cached(_Request(key, self._era, load)) if held is None else held
 

@@ -18,7 +18,7 @@ class SharedReads(Generic[K, V]):
 
     A read that is under way may have seen its value before a change that was made known before a caller asks.
     So that caller waits until it has ended, and shares the next with all who come until then; after
-    `patience` seconds the next begins beside it, so that a read that hangs holds nobody up for long. Each
+    `patience` seconds the next begins beside it: one that hangs holds nobody up for long who came later. Each
     caller's answer comes from a read that began after it asked: that is as linearizable as if each read by
     itself. Nothing is kept: neither values nor errors, and no key without a read.
 

@@ -23,7 +23,8 @@ class Batch:
     """The bytes that are left for prompts in one response, and the versions that labels point to.
 
     Requests of a batch that name one label get one version: it was read after all of them came. Only its
-    number is kept: its texts stay where they are bounded, and forgotten when they are erased.
+    number is kept: its texts stay where they are bounded, and forgotten when they are erased. A label that
+    gives no version is read for each request.
     """
 
     def __init__(self, max_bytes: int, outcomes: int) -> None:

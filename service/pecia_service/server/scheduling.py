@@ -13,7 +13,8 @@ def schedule(policy: str) -> None:
 
     A call wakes threads of gRPC several times. Each that takes the event loop's processor at once costs two
     switches; under "batch" they come a little later, and find more to do at a time. A policy that whoever
-    started the server has chosen stays. Where it is forbidden, that is logged; outside Linux nothing is done.
+    started the server has chosen stays. Where batch is forbidden, that is logged; outside Linux nothing is
+    done.
     """
     if policy != "batch" or sys.platform != "linux":
         return

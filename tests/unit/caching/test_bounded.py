@@ -228,6 +228,19 @@ async def test_what_was_missing_is_asked_for_in_the_era_that_has_begun() -> None
     assert ([missing, 9, 9], 2, "a") == (answers, loader.calls, kept(cache))
 
 
+async def test_what_was_missing_is_not_kept_when_it_comes_from_an_era_that_ended() -> None:
+    """The second load of one that works from what was read before is its own, as the first would be."""
+    cache, gate = small_cache(), asyncio.Event()
+    missing = NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
+    before = asyncio.create_task(cache.get("a", Loader(missing, gate=gate)))
+    after = asyncio.create_task(cache.get("a", answer(9), era=cache.era))
+    await settle()
+    cache.forget(lambda _, __: True)
+    gate.set()
+    first, second = await asyncio.gather(before, after, return_exceptions=True)
+    assert (missing, 9, "") == (first, second, kept(cache))
+
+
 async def test_what_is_not_there_takes_two_loads_however_many_ask() -> None:
     """A load that those who wait have seen begin tells them the truth."""
     cache, gate = small_cache(), asyncio.Event()
