@@ -29,6 +29,7 @@ PROMPT_SUBSYSTEM := \
 	service/pecia_service/server/admin.py \
 	service/pecia_service/server/registry.py \
 	service/pecia_service/server/prompts.py \
+	service/pecia_service/server/batch.py \
 	service/pecia_service/server/render_stream.py \
 	service/pecia_service/server/audit.py \
 	service/pecia_service/server/requests.py \
