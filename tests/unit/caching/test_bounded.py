@@ -4,44 +4,13 @@ import asyncio
 import gc
 import weakref
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pecia_service.caching.bounded import BoundedCache, CacheStatistics
-from pecia_service.errors import ErrorReason, NotFoundError
-
-KEYS = "abcdef"
-
-
-class LoadError(Exception):
-    """What a load fails with here."""
-
-
-class Loader:
-    """Counts loads; each waits for its gate, if there is one, and then answers or raises."""
-
-    def __init__(self, *results: int | Exception, gate: asyncio.Event | None = None) -> None:
-        self.calls = 0
-        self.cancelled = 0
-        self._results = results
-        self._gate = gate
-
-    async def __call__(self) -> int:
-        """Load once."""
-        result = self._results[min(self.calls, len(self._results) - 1)]
-        self.calls += 1
-        if self._gate is not None:
-            try:
-                await self._gate.wait()
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
-        if isinstance(result, Exception):
-            raise result
-        return result
+from support.loads import KEYS, Loader, LoadError, answer, kept, settle, small_cache
 
 
 class LoopTime:
@@ -58,30 +27,9 @@ class LoopTime:
         await settle()
 
 
-async def settle() -> None:
-    """Let everything that is ready run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-def answer(value: int) -> Callable[[], Awaitable[int]]:
-    """Return a load that answers at once."""
-    return Loader(value)
-
-
-def small_cache(entries: int = 3, room: int = 100, ttl: float | None = None) -> BoundedCache[str, int]:
-    """Return a cache of numbers that weigh as much as they say."""
-    return BoundedCache(max_entries=entries, max_bytes=room, weigh=lambda value: value, ttl=ttl)
-
-
 def is_key(wanted: str, key: str, _value: int) -> bool:
     """Tell whether a key is the one to forget."""
     return key == wanted
-
-
-def kept(cache: BoundedCache[str, int], keys: str = KEYS) -> str:
-    """Return the keys whose values a cache holds."""
-    return "".join(key for key in keys if key in cache)
 
 
 async def test_loads_once() -> None:
@@ -180,77 +128,6 @@ async def test_errors_are_shared_and_not_kept() -> None:
     assert ({LoadError}, 1) == ({type(error) for error in errors}, loader.calls)
     assert (0, 0, "") == (cache.statistics().entries, cache.statistics().weight, kept(cache))
     assert 9 == await cache.get("a", loader)
-
-
-async def test_what_was_not_there_is_asked_for_again_by_those_who_came_later() -> None:
-    """It may have come into being since the load began that they joined; they share the next load."""
-    cache, gate = small_cache(), asyncio.Event()
-    missing = NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
-    loader = Loader(missing, 9, gate=gate)
-    waiters = [asyncio.create_task(cache.get("a", loader)) for _ in range(10)]
-    await settle()
-    gate.set()
-    answers = await asyncio.gather(*waiters, return_exceptions=True)
-    assert ([missing, *[9] * 9], 2) == (answers, loader.calls)
-    assert 9 == await cache.get("a", loader)
-
-
-async def test_one_who_comes_as_a_load_ends_does_not_get_what_it_found_missing() -> None:
-    """Until the loop's next turn the cache still has the load that has ended."""
-    cache, gate, there = small_cache(), asyncio.Event(), False
-
-    async def load() -> int:
-        found = there
-        await gate.wait()
-        if not found:
-            raise NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
-        return 9
-
-    before = asyncio.create_task(cache.get("a", load))
-    await settle()
-    there = True
-    gate.set()
-    after = asyncio.create_task(cache.get("a", load))
-    first, second = await asyncio.gather(before, after, return_exceptions=True)
-    assert (NotFoundError, 9) == (type(first), second)
-
-
-async def test_what_was_missing_is_asked_for_in_the_era_that_has_begun() -> None:
-    """What was forgotten meanwhile is no reason to load for each caller, nor not to keep what is found."""
-    cache, gate = small_cache(), asyncio.Event()
-    missing = NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
-    loader = Loader(missing, 9, gate=gate)
-    waiters = [asyncio.create_task(cache.get("a", loader)) for _ in range(3)]
-    await settle()
-    cache.forget(lambda _, __: True)
-    gate.set()
-    answers = await asyncio.gather(*waiters, return_exceptions=True)
-    assert ([missing, 9, 9], 2, "a") == (answers, loader.calls, kept(cache))
-
-
-async def test_what_was_missing_is_not_kept_when_it_comes_from_an_era_that_ended() -> None:
-    """The second load of one that works from what was read before is its own, as the first would be."""
-    cache, gate = small_cache(), asyncio.Event()
-    missing = NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a")
-    before = asyncio.create_task(cache.get("a", Loader(missing, gate=gate)))
-    after = asyncio.create_task(cache.get("a", answer(9), era=cache.era))
-    await settle()
-    cache.forget(lambda _, __: True)
-    gate.set()
-    first, second = await asyncio.gather(before, after, return_exceptions=True)
-    assert (missing, 9, "") == (first, second, kept(cache))
-
-
-async def test_what_is_not_there_takes_two_loads_however_many_ask() -> None:
-    """A load that those who wait have seen begin tells them the truth."""
-    cache, gate = small_cache(), asyncio.Event()
-    loader = Loader(NotFoundError(ErrorReason.BUNDLE_NOT_FOUND, "there is no a"), gate=gate)
-    waiters = [asyncio.create_task(cache.get("a", loader)) for _ in range(100)]
-    await settle()
-    gate.set()
-    errors = await asyncio.gather(*waiters, return_exceptions=True)
-    assert ({NotFoundError}, 2) == ({type(error) for error in errors}, loader.calls)
-    assert (0, "") == (cache.statistics().weight, kept(cache))
 
 
 async def test_failed_loads_drive_nothing_out() -> None:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 from pecia_service.caching.shared_reads import SharedReads
+from support.loads import settle
 
 CALL: ContextVar[str] = ContextVar("call", default="none")
 
@@ -77,12 +78,6 @@ class Bench:
 
     async def _get(self, key: str) -> int:
         return await self.shared.get(key, self.register.read)
-
-
-async def settle() -> None:
-    """Let everything that is ready run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def cancel(*callers: asyncio.Task[int]) -> None:
