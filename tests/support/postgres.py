@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -129,7 +130,11 @@ class PostgresServer:
         self._identity = identity
         self._password = password
         self._durable = durable
-        self._port = _free_port()
+        self._reserved = _reserve_port()
+        self._port: int = self._reserved.getsockname()[1]
+        if sys.platform != "linux":
+            # Nowhere else can the server bind the port beside another socket.
+            self._reserved.close()
         self._running: _Running | None = None
         self._databases = 0
 
@@ -148,6 +153,7 @@ class PostgresServer:
         try:
             server._initialise()
         except BaseException:
+            server._reserved.close()
             shutil.rmtree(root)
             raise
         return server
@@ -217,6 +223,7 @@ class PostgresServer:
     def discard(self) -> None:
         """Stop the server and delete its data."""
         self.halt()
+        self._reserved.close()
         shutil.rmtree(self._root)
 
     @property
@@ -323,8 +330,14 @@ def _database_name(database: str) -> str:
     return name
 
 
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def _reserve_port() -> socket.socket:
+    """Bind a socket to a free port of the server's own.
+
+    It stays bound without listening, so that no other process gets the port before the first start or while
+    the server is stopped, and who connects then is refused. The server can bind the port beside it, because
+    both allow that by SO_REUSEADDR and only the server listens.
+    """
+    reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
