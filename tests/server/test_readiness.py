@@ -1,5 +1,6 @@
 """/healthz and /readyz of a running server: each reason for which calls should stay away."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -80,6 +81,11 @@ async def test_a_server_that_refuses_renders_for_its_audit_is_not_ready() -> Non
         with pytest.raises(aio.AioRpcError) as caught:
             await server.prompts.Render(request)
         full = await readiness(server)
+        async with asyncio.timeout(SECONDS):
+            # That the database takes no record is known only when one was tried.
+            while not server.application.sink.status().failing:
+                # Nothing tells of it; each scrape gives the server a turn.
+                await server.scrape()
         metrics = await server.scrape()
         await postgres.start()
         assert await server.application.sink.flush(SECONDS)
@@ -134,6 +140,8 @@ async def test_a_database_that_goes_away_is_a_detail() -> None:
         metrics = await server.scrape()
         await server.prompts.Render(request)
         await postgres.start()
+        # The page waits half a second for an answer, which is for a connection that is there.
+        await server.application.database.ping()
         back = await server.page("/readyz")
     assert [(200, True), (200, False), (200, True)] == [
         (answer.status, answer.json["database"]["up"]) for answer in (here, away, back)
