@@ -135,7 +135,8 @@ async def test_a_process_keeps_so_many_connections() -> None:
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:
     """Who only takes a place loses it."""
-    async with edge(handshake_seconds="0.2") as server:
+    # Whoever does say something must be able to in that time, on any machine.
+    async with edge(handshake_seconds="2") as server:
         host, _, port = server.target.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         async with asyncio.timeout(SECONDS):
