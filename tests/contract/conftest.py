@@ -33,7 +33,7 @@ def sleeper() -> Sleeper:
 @pytest.fixture
 async def counters(database_url: str, sleeper: Sleeper) -> AsyncIterator[Database]:
     """Give a database with two counters, "a" and "b", both 0."""
-    database = Database.open(database_url, statement_timeout=5.0, jitter=lambda: 1.0, sleep=sleeper)
+    database = Database.open(database_url, statement_timeout=30.0, jitter=lambda: 1.0, sleep=sleeper)
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(text("CREATE TABLE counters (name VARCHAR PRIMARY KEY, value INTEGER)"))

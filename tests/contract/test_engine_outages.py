@@ -19,7 +19,7 @@ from support.postgres import PostgresServer
 
 async def test_all_connections_lent_is_an_outage(database_url: str) -> None:
     """Whoever waits longer than the limit is told to come back."""
-    database = Database.open(database_url, pool_size=1, connect_timeout=1.0)
+    database = Database.open(database_url, pool_size=1, connect_timeout=3.0)
     async with database.read():
         with pytest.raises(UnavailableError) as caught:
             await database.ping()
@@ -45,7 +45,7 @@ async def test_a_writer_that_waits_too_long_for_its_turn_is_told_of_an_outage(da
 @pytest.mark.parametrize("engine_name", ["postgresql"])
 async def test_a_statement_that_takes_too_long_is_an_outage(database_url: str) -> None:
     """Its connection is not used again."""
-    database = Database.open(database_url, statement_timeout=1.0)
+    database = Database.open(database_url, statement_timeout=3.0)
     processes = text("SELECT pg_backend_pid()")
     before = await database.fetch(processes)
     with pytest.raises(UnavailableError) as caught:
@@ -109,7 +109,7 @@ async def test_a_server_that_stops_is_an_outage_until_it_starts(
     own_server: PostgresServer, immediately: bool
 ) -> None:
     """Reads and writes say so at once, and work again without a restart of the service."""
-    database = Database.open(own_server.url("postgres"), connect_timeout=2.0, statement_timeout=2.0)
+    database = Database.open(own_server.url("postgres"), connect_timeout=30.0, statement_timeout=30.0)
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT 1"))
@@ -137,7 +137,7 @@ async def test_a_server_that_stops_is_an_outage_until_it_starts(
 
 async def test_a_server_that_freezes_is_an_outage_until_it_goes_on(own_server: PostgresServer) -> None:
     """Its connections stay open and nothing answers; the limits hold for old and new connections."""
-    database = Database.open(own_server.url("postgres"), connect_timeout=1.0, statement_timeout=1.0)
+    database = Database.open(own_server.url("postgres"), connect_timeout=3.0, statement_timeout=3.0)
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT 1"))
