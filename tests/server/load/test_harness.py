@@ -144,7 +144,8 @@ async def test_latencies_of_an_open_loop_include_what_a_stalled_server_kept_wait
     async def before(number: int, context: Context) -> None:
         if number >= 40 and not over.is_set():
             held.append(number)
-            if len(held) == 1:
+            # Not before all callers are held: how soon they come is the machine's business.
+            if len(held) == 4:
                 asyncio.get_running_loop().call_later(STALL_SECONDS, over.set)
             await over.wait()
 
@@ -170,15 +171,15 @@ async def test_calls_without_an_answer_are_counted_with_the_time_that_they_waite
             profile=PROFILE,
             callers=2,
             window=1,
-            rate=50,
-            seconds=0.5,
+            rate=25,
+            seconds=1,
             warmup=0,
             drain=0.2,
             timeout=30,
         )
         result = await run(plan, Connection(target=target.address), publish=False)
     assert (2, 23, 25, 25) == (result.unfinished, result.not_begun, result.requests, result.failed)
-    assert (25, True) == (result.latency.count, result.latency.max >= 0.7)
+    assert (25, True) == (result.latency.count, result.latency.max >= 1.2)
 
 
 async def test_a_deadline_that_passes_is_an_error_and_a_latency() -> None:
@@ -238,9 +239,9 @@ async def test_progress_is_told_while_calls_are_made() -> None:
     """Whoever waits sees that something happens, and what."""
     told: list[Progress] = []
     async with load_target() as target:
-        plan = Plan(kind=Kind.RENDER, profile=PROFILE, callers=1, seconds=0.5, warmup=0.1, interval=0.1)
+        plan = Plan(kind=Kind.RENDER, profile=PROFILE, callers=1, seconds=2, warmup=0.1, interval=0.4)
         result = await run(plan, Connection(target=target.address), publish=False, progress=told.append)
     shown = [progress.interval for progress in told if progress.interval is not None]
     assert ["preparing", "warming up", "measuring"] == list(dict.fromkeys(each.phase for each in told))[:3]
     assert (shown, 5) == (result.intervals, len(shown))
-    assert result.completed == pytest.approx(sum(each.rate * 0.1 for each in shown), rel=0.01)
+    assert result.completed == pytest.approx(sum(each.rate * 0.4 for each in shown), rel=0.01)
