@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.secrecy import FOLDER_VARIABLE, find_leaks, watch
 
 # Before anything of the service is imported. Whoever has no folder yet is the one process that compares.
@@ -21,8 +21,9 @@ from pecia_service.storage.engine import Database  # noqa: E402
 from support.migrated import MigratedDatabases  # noqa: E402
 from support.postgres import PostgresServer  # noqa: E402
 
-# How long an example takes is the machine's business; a test that hangs ends by the run's own limit.
-settings.register_profile("untimed", deadline=None)
+# How long examples take, to be made and to be tried, is the machine's business; a test that hangs ends by the
+# run's own limit.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

@@ -215,7 +215,11 @@ async def test_missing_ones_of_several_are_left_out(sources: Sources) -> None:
 
 
 @given(traits=json_objects, task=clean_text, levels=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=40,
+    deadline=None,
+)
 async def test_renders_the_same_from_every_source(
     sources: Sources, traits: JsonObject, task: str, levels: tuple[float, float]
 ) -> None:
