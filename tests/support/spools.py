@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,16 @@ def left_behind(root: Path, *segments: bytes, destination: str = DESTINATION) ->
     for number, data in enumerate(segments, 1):
         folder.segment(number).write_bytes(data)
     return abandon(folder)
+
+
+def descriptors(folder: Path) -> int:
+    """Count the open descriptors of what is below a folder; threads may open and close others meanwhile."""
+    found = 0
+    for descriptor in os.listdir("/proc/self/fd"):
+        # The one that listed them is closed by now, and others may be.
+        with suppress(FileNotFoundError):
+            found += os.readlink(f"/proc/self/fd/{descriptor}").startswith(f"{folder}/")
+    return found
 
 
 def records(number: int, start: int = 0, **fields: Any) -> list[AuditRecord]:

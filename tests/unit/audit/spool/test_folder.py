@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pecia_service.audit.spool import folder as folders
 from pecia_service.audit.spool.folder import About, OwnerFolder, is_alive, owner_folders, read_about
-from support.spools import DESTINATION, abandon, left_behind, make_folder, run_python, segment_of
+from support.spools import DESTINATION, abandon, descriptors, left_behind, make_folder, run_python, segment_of
 
 OWNER = """
 import os, sys
@@ -171,8 +171,8 @@ def test_a_lock_that_fails_leaves_no_descriptor_open(tmp_path: Path, monkeypatch
     def fail(lock: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    before = os.listdir("/proc/self/fd")
+    before = descriptors(tmp_path)
     monkeypatch.setattr("fcntl.flock", fail)
     with pytest.raises(OSError, match="No locks"):
         OwnerFolder.take(path, DESTINATION)
-    assert len(before) == len(os.listdir("/proc/self/fd"))
+    assert before == descriptors(tmp_path)

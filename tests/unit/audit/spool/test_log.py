@@ -9,7 +9,7 @@ import pytest
 from pecia_service.audit.spool import format as fmt
 from pecia_service.audit.spool.log import SpoolLog
 from pecia_service.audit.spool.segment import Segment
-from support.spools import make_folder
+from support.spools import descriptors, make_folder
 
 FRAME = fmt.frame(b"x" * 1000)
 
@@ -250,15 +250,15 @@ def test_a_full_segment_goes_although_its_mark_cant_be_written(
 def test_full_segments_need_no_descriptors(tmp_path: Path) -> None:
     """An outage that fills hundreds of files leaves the process those for connections."""
     shelf = Shelf(tmp_path, segment_bytes=1)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors(tmp_path)
     appended = shelf.append(50)
-    after = len(os.listdir("/proc/self/fd"))
+    after = descriptors(tmp_path)
     for segment, end in appended[:-1]:
         shelf.log.settle(segment, end, 1)
     assert (1, [[1000]], before + 1) == (
         after - before,
         shelf.bodies(),
-        len(os.listdir("/proc/self/fd")),
+        descriptors(tmp_path),
     )
 
 
