@@ -14,6 +14,7 @@ from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.errors import ErrorReason, PreconditionError
 from pecia_service.rendering.generator import PromptGenerator
 from support.edge import SECONDS, Edge, Gate, KnownCallers, bearer, edge
+from support.faults.tasks import left_over, running
 from support.server import live_server, served
 from support.statuses import Failure, failure_of, read_failure
 from support.wire import payload, version_ref
@@ -99,6 +100,7 @@ async def test_an_answer_counts_until_it_has_left() -> None:
     # Without measuring the line, gRPC takes no more ahead of a reader than HTTP/2 begins with.
     window = [("grpc.http2.bdp_probe", 0)]
     async with edge(max_in_flight="1") as server, aio.insecure_channel(server.target, window) as channel:
+        before = await running()
         call: Any = channel.stream_stream("/pecia.v1.PromptService/Render")()
         await call.write(pb.RenderRequest(model_type="x" * ANSWER_BYTES).SerializeToString())
         await call.done_writing()
@@ -106,6 +108,7 @@ async def test_an_answer_counts_until_it_has_left() -> None:
         assert of_process(1) == told(await failure_of(server.prompts.Render(REQUEST)))
         await call.read()
         await call.code()
+        assert {} == await left_over(before, SECONDS)
         assert pb.RenderResponse() == await server.prompts.Render(REQUEST)
 
 
@@ -118,6 +121,7 @@ async def test_large_answers_that_nobody_reads_are_bounded_together() -> None:
         edge(max_answer_bytes=str(limit)) as server,
         aio.insecure_channel(server.target, window) as channel,
     ):
+        before = await running()
         call: Any = channel.stream_stream("/pecia.v1.PromptService/Render")()
         await call.write(large.SerializeToString())
         await call.done_writing()
@@ -126,6 +130,7 @@ async def test_large_answers_that_nobody_reads_are_bounded_together() -> None:
         small = await server.prompts.Render(REQUEST)
         await call.read()
         await call.code()
+        assert {} == await left_over(before, SECONDS)
         answered = await server.prompts.Render(large)
     metadata = {"limit": str(limit), "setting": "PECIA_MAX_ANSWER_BYTES"}
     assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_REQUESTS", metadata, 1.0) == told(failure)
@@ -231,12 +236,15 @@ ENDINGS = [
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.__name__)
 async def test_room_is_made_again_however_a_call_ends(server: Edge, ending: Any) -> None:
     """More often than there are slots; afterwards all of them can be used at once."""
+    before = await running()
     for _ in range(5):
         server.servicer.error = None
         server.servicer.gate.open()
         ended = len(server.observer.ended)
         await asyncio.wait_for(ending(server), SECONDS)
         await server.observer.has_ended(ended + 1)
+        # A client has its answer a moment before the call's task ends, with which the slot is free.
+        assert {} == await left_over(before, SECONDS)
     server.servicer.error = None
     server.servicer.gate.close()
     calls = [server.prompts.Render(REQUEST) for _ in range(3)]
