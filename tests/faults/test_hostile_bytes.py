@@ -203,6 +203,8 @@ async def test_hostile_requests_get_statuses_of_the_contract(
             audit_spool_dir=tmp_path / "spool",
             max_request_bytes=LARGEST,
             cache_bytes=2**18,
+            # A queue for connections is no outage, however slow the machine.
+            database_connect_timeout=DEADLINE,
         ) as server,
         connected(server.target) as client,
     ):

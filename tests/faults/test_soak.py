@@ -39,6 +39,8 @@ async def test_the_memory_in_use_does_not_grow(
                     audit_spool_dir=tmp_path / engine,
                     cache_bytes=2**18,
                     database_pool_size=4,
+                    # A queue for the few connections is no outage, however slow the machine.
+                    database_connect_timeout=SECONDS,
                 )
             )
             client = await stack.enter_async_context(connected(server.target))
