@@ -26,6 +26,7 @@ from pecia.v1 import (
 
 from pecia_service import logs
 from pecia_service.bootstrap import Application, application
+from pecia_service.server.accepting import make_server
 from pecia_service.server.admin import AdminServicer
 from pecia_service.server.context import current_caller
 from pecia_service.server.handlers import ByName
@@ -80,9 +81,10 @@ class PeciaServer:
         self._share_port = share_port
         self._credentials = server_credentials(settings) if settings.tls else None
         self._edge = edge_interceptor(settings, application.authenticator, observer)
-        self._server = aio.server(
+        self._server = make_server(
             interceptors=[*([tracing] if tracing else []), self._edge],
             options=server_options(settings, share_port=share_port),
+            at_once=settings.accept_at_once,
         )
         self._health = HealthServicer()
         by_name = ByName.of(self._server)

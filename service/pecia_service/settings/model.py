@@ -20,6 +20,7 @@ class Settings:
     listen: str
     workers: int
     cpu_scheduling: str
+    accept_at_once: int
     tls_certificate: str
     tls_key: str
     tls_client_ca: str

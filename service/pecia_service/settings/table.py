@@ -59,6 +59,12 @@ SETTINGS: Final = (
         choice("batch", "normal"),
     ),
     Setting(
+        "accept_at_once",
+        "16",
+        "Calls that are asked of gRPC at a time: where several come, each costs less; 1 is gRPC's own way.",
+        whole(1, 1024),
+    ),
+    Setting(
         "tls_certificate",
         "",
         "File with the server's certificate chain (PEM); empty serves without TLS.",
