@@ -11,6 +11,7 @@ import sys
 import grpc
 from grpc import aio
 from load.plan import ECHO_METHOD
+from pecia_service.server.accepting import make_server
 from pecia_service.server.loop import loop_factory
 from pecia_service.server.options import server_options
 from pecia_service.server.scheduling import schedule
@@ -25,7 +26,11 @@ async def serve() -> None:
     """Echo messages until SIGTERM, on the address of PECIA_LISTEN; where it listens is a line on stderr."""
     settings = Settings.load(os.environ, {})
     schedule(settings.cpu_scheduling)
-    server = aio.server(options=server_options(settings, share_port=False))
+    server = make_server(
+        interceptors=(),
+        options=server_options(settings, share_port=False),
+        at_once=settings.accept_at_once,
+    )
     service, method = ECHO_METHOD.strip("/").split("/")
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(_echo)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))

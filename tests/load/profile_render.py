@@ -2,8 +2,8 @@
 
 The totals are measured on servers in processes of their own, in rounds that take turns: the bare echo, the
 echo behind Pecia's interceptor, and Render with audit off and on. Between them stands what each stage takes
-alone in this process, over and over. What they leave of a total is what the same work takes more in a
-server, where between two calls others have used the processor and its caches, and the way between stages.
+alone in this process (`load.profile_stages`). What they leave of a total is what the same work takes more
+in a server, where between two calls other code has had the processor's caches, and the way between stages.
 Where Linux's perf is installed, a second table says which libraries such calls are spent in, by laps of
 its own.
 """
@@ -11,11 +11,8 @@ its own.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from load import profile_libraries
-from load.bench import sample, works
+from load.bench import works
 from load.bench.bench import FULL, Bench, Lap, Results
 from load.bench.caller import ask
 from load.bench.echo import BARE, EDGE
@@ -35,23 +32,8 @@ from load.bench.report import machine, provenance
 from load.bench.rounds import Measured, interleave
 from load.bench.servers import echo
 from load.bench.serving import closed_by, published, serve
-from load.bench.stores import TENANT, Databases, bundle_id
-from pecia.v1 import prompt_service_pb2 as pb
-from pecia_service.audit.record import AuditRecord, make_record
-from pecia_service.audit.spool import format as fmt
-from pecia_service.audit.spool.codec import encode_record
-from pecia_service.audit.store import AuditStore
-from pecia_service.bootstrap import system_clock, system_ids
-from pecia_service.canonical import sha256_hex
-from pecia_service.errors import ErrorReason
-from pecia_service.rendering.generator import PromptGenerator, Rendered, RenderOptions
-from pecia_service.rendering.renderer import Renderer
-from pecia_service.rendering.sources.inline import InlineBundleSource, InlineTemplateSource
-from pecia_service.server.convert.outcomes import rendered_to_proto
-from pecia_service.server.convert.pieces import payload_from_proto
-from pecia_service.server.convert.structs import struct_to_json, unknown_field_numbers
-from pecia_service.storage.engine import Database
-from pecia_service.storage.schema import migrate
+from load.bench.stores import Databases
+from load.profile_stages import Line, Stages
 
 BEGIN: Final = "<!-- profile: written by `make profile` -->"
 END: Final = "<!-- end of the profile -->"
@@ -62,20 +44,8 @@ _OFF: Final = "Render, audit off"
 _ON: Final = "Render, audit on"
 _STREAM: Final = "RenderStream, audit on"
 
-_WINDOW: Final = 32
+_WINDOW: Final = 4
 """Requests under way on each stream, as in the bench."""
-
-_BATCH: Final = 500
-"""As many records as the sink writes in one transaction under load."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line: microseconds of processor time for each call. A total sums up what is above it."""
-
-    name: str
-    microseconds: float
-    total: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +86,7 @@ def measure(rounds: int, seconds: float) -> Profile:
             _FLOOR: Lap(bench, floor, echoed),
             _OFF: Lap(bench, off, work),
             _ON: Lap(bench, on, work, store=store),
-            _STREAM: Lap(bench, on, works.stream(_WINDOW), callers=2, connections=2, store=store),
+            _STREAM: Lap(bench, on, works.stream(_WINDOW), store=store),
         }
         return Profile(totals, _libraries(closed_by(stack, sampled), seconds * rounds))
 
@@ -132,120 +102,6 @@ def _libraries(laps: Mapping[str, Lap], seconds: float) -> str:
 
 def _per_call(measured: Measured) -> dict[str, float]:
     return {name: 1e6 / median(measured.rates(name)) for name in measured.samples}
-
-
-class Stages:
-    """The stages of a render, each of which can be run by itself as often as one likes."""
-
-    def __init__(self, *, repeats: int = 15, loops: int = 1_000) -> None:
-        """Time each stage as the best of so many repeats of so many loops."""
-        self._repeats = repeats
-        self._loops = loops
-        self._resolved = sample.resolved(bundle_id(0))
-        self._raw = works.request(0).SerializeToString()
-        self._request = pb.RenderRequest.FromString(self._raw)
-        self._payload = payload_from_proto(self._request.payload)
-        self._options = RenderOptions.checked("", "", validate_only=False)
-        self._renderer = Renderer()
-        pieces = self._resolved.templates.values()
-        self._generator = PromptGenerator(
-            InlineBundleSource([self._resolved.bundle]),
-            InlineTemplateSource(list(pieces)),
-            self._renderer,
-            _NoSink(),
-            clock=system_clock,
-            new_id=system_ids(),
-        )
-        self._rendered = self._render()
-        self._response = rendered_to_proto(self._rendered)
-        self._record = self._make_record(self._rendered)
-        self._body = encode_record(self._record)
-
-    def of_render(self) -> list[Line]:
-        """Time what is done whether or not renders are recorded."""
-        message, prompt = self._request.payload, self._rendered.prompt
-        renderer = self._timed(lambda: self._renderer.render(self._resolved, self._payload))
-        prompt_hash = self._timed(lambda: sha256_hex(prompt.encode()))
-        traits, reason = message.semantic_traits, ErrorReason.PAYLOAD_INVALID
-        unknown = self._timed(lambda: unknown_field_numbers(message))
-        read = self._timed(lambda: struct_to_json(traits, "", reason))
-        return [
-            Line("Decode the request", self._timed(lambda: pb.RenderRequest.FromString(self._raw))),
-            Line("Refuse unknown fields", unknown),
-            Line("Read the payload's Struct", read),
-            Line(
-                "Normalise the payload, RFC 8785, SHA-256",
-                self._timed(lambda: payload_from_proto(message)) - unknown - read,
-            ),
-            Line("Fill in and join the four parts", renderer - prompt_hash),
-            Line("SHA-256 of the prompt", prompt_hash),
-            Line("Receipt: UUIDv7, time", self._timed(self._render) - renderer),
-            Line("Write the answer's message", self._timed(lambda: rendered_to_proto(self._rendered))),
-            Line("Encode the answer", self._timed(self._response.SerializeToString)),
-        ]
-
-    def of_audit(self) -> list[Line]:
-        """Time what recording adds."""
-        with TemporaryDirectory(prefix="pecia-profile-") as folder:
-            frame = fmt.frame(self._body)
-            file = os.open(Path(folder) / "spool", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-            try:
-                append = self._timed(lambda: os.write(file, frame))
-            finally:
-                os.close(file)
-            stored = asyncio.run(self._stored(f"sqlite:///{Path(folder) / 'audit.db'}"))
-        return [
-            Line("Record and its hash", self._timed(lambda: self._make_record(self._rendered))),
-            Line("Record as JSON, CRC-32C", self._timed(lambda: fmt.frame(encode_record(self._record)))),
-            Line("Append to the spool", append),
-            Line(f"Row in SQLite, {_BATCH} to a transaction", stored),
-        ]
-
-    async def _stored(self, url: str) -> float:
-        database = Database.open(url)
-        try:
-            await migrate(database)
-            store = AuditStore(database)
-            spent = []
-            for _ in range(self._repeats):
-                records = [self._make_record(self._render()) for _ in range(_BATCH)]
-                begun = time.process_time()
-                await store.insert_many(records)
-                spent.append(time.process_time() - begun)
-        finally:
-            await database.dispose()
-        return median(spent) / _BATCH * 1e6
-
-    def _timed(self, stage: Callable[[], object]) -> float:
-        """Return the least processor time of a stage, in microseconds."""
-        least = float("inf")
-        for _ in range(self._repeats):
-            begun = time.thread_time()
-            for _ in range(self._loops):
-                stage()
-            least = min(least, time.thread_time() - begun)
-        return least / self._loops * 1e6
-
-    def _render(self) -> Rendered:
-        return self._generator.compute(self._resolved, self._payload, self._options)
-
-    def _make_record(self, rendered: Rendered) -> AuditRecord:
-        return make_record(
-            TENANT,
-            rendered.receipt,
-            rendered.result,
-            self._payload,
-            inline=False,
-            keep_prompt=True,
-            keep_payload=True,
-        )
-
-
-class _NoSink:
-    """Keeps nothing."""
-
-    def record(self, *_: object, **_named: object) -> None:
-        """Forget what was rendered."""
 
 
 def lines(measured: Mapping[str, float], of_render: Sequence[Line], of_audit: Sequence[Line]) -> list[Line]:
@@ -270,11 +126,12 @@ def lines(measured: Mapping[str, float], of_render: Sequence[Line], of_audit: Se
 def table(found: Sequence[Line]) -> str:
     """Write the lines as a Markdown table; shares are of the last total."""
     whole = found[-1].microseconds
-    rows = ["| Stage | µs | Share |", "|---|---:|---:|"]
+    rows = ["| Stage | µs | Share | µs with cold caches |", "|---|---:|---:|---:|"]
     for line in found:
         mark = "**" if line.total else ""
-        cells = (line.name, f"{line.microseconds:.1f}", f"{line.microseconds / whole:.0%}")
-        rows.append(f"| {' | '.join(f'{mark}{cell}{mark}' for cell in cells)} |")
+        cells = [line.name, f"{line.microseconds:.1f}", f"{line.microseconds / whole:.0%}"]
+        cold = "" if line.cold is None else f"{line.cold:.1f}"
+        rows.append(f"| {' | '.join([*(f'{mark}{cell}{mark}' for cell in cells), cold])} |")
     return "\n".join(rows)
 
 

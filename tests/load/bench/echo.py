@@ -1,9 +1,10 @@
-"""The floor: a bare grpc.aio server that answers the same bytes to every call.
+"""The floor: a bare server of grpc.aio that answers the same bytes to every call.
 
-It has Pecia's options, event loop and scheduling, but no interceptor, decodes nothing and encodes nothing:
-what it costs is gRPC's own. Two steps above it show where the way to Render goes: `edge` puts Pecia's
-interceptor around it, and `messages` decodes each request and encodes each answer. Run as a program it
-prints where it listens.
+It has Pecia's options, event loop and scheduling, and takes calls as Pecia does, but it has no interceptor,
+decodes nothing and encodes nothing: what it costs is gRPC's own. Two steps above it show where the way to
+Render goes: `edge` puts Pecia's interceptor around it, and `messages` decodes each request and encodes each
+answer. `own` takes calls as grpc.aio does by itself, one after the other. Run as a program it prints where
+it listens.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import asyncio
 from typing import Any, Final, cast
 
 import grpc
-from grpc import aio
 from pecia.v1 import prompt_service_pb2 as pb
+from pecia_service.server.accepting import make_server
 from pecia_service.server.interceptors.assembly import edge_interceptor
 from pecia_service.server.loop import loop_factory
 from pecia_service.server.options import server_options
@@ -25,6 +26,7 @@ PATH: Final = "/pecia.v1.PromptService/Render"
 BARE: Final = "bare"
 EDGE: Final = "edge"
 MESSAGES: Final = "messages"
+OWN: Final = "own"
 
 
 async def serve(answer: bytes, kind: str) -> None:
@@ -50,9 +52,10 @@ async def serve(answer: bytes, kind: str) -> None:
         )
     else:
         handler = grpc.unary_unary_rpc_method_handler(cast("Any", call))
-    server = aio.server(
+    server = make_server(
         interceptors=[edge_interceptor(settings, None, None)] if kind == EDGE else [],
         options=server_options(settings, share_port=False),
+        at_once=1 if kind == OWN else settings.accept_at_once,
     )
     service, _, method = PATH[1:].partition("/")
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
@@ -66,7 +69,7 @@ def main() -> None:
     """Answer with the bytes in a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("answer", type=argparse.FileType("rb"), help="file whose bytes are every answer")
-    parser.add_argument("kind", choices=(BARE, EDGE, MESSAGES))
+    parser.add_argument("kind", choices=(BARE, EDGE, MESSAGES, OWN))
     options = parser.parse_args()
     schedule(Settings.load({}).cpu_scheduling)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

@@ -9,7 +9,7 @@ from typing import Final
 from load.bench import works
 from load.bench.bench import Bench, Lap
 from load.bench.caller import Work, ask
-from load.bench.echo import BARE, EDGE, MESSAGES
+from load.bench.echo import BARE, EDGE, MESSAGES, OWN
 from load.bench.rounds import Sample, interleave
 from load.bench.servers import Server, echo, pecia
 from load.bench.stores import Store
@@ -23,14 +23,21 @@ RENDER_LABEL: Final = "Render by label, audit on, SQLite"
 UNARY: Final = "Render, one by one"
 BATCH_64: Final = "RenderBatch of 64"
 STREAM: Final = "RenderStream"
+FEW_STREAMS: Final = "RenderStream, few streams"
 
 _STEPS: Final = {
     FLOOR: BARE,
     "Echo that decodes requests and encodes answers": MESSAGES,
     "Echo behind Pecia's interceptor": EDGE,
+    "Echo, calls taken as grpc.aio does, one after the other": OWN,
 }
+_CALLERS: Final = 16
 _BATCHES: Final = (16, 64, 256)
-_WINDOW: Final = 32
+
+_WINDOW: Final = 4
+_FEW_STREAMS, _WIDE_WINDOW = 2, 32
+"""As few streams have as many requests under way as sixteen with the window before."""
+
 _FEW_TEMPLATES: Final = 10
 
 
@@ -82,7 +89,7 @@ def bulk(bench: Bench) -> None:
         store = published(bench, stack, "SQLite")
         on = serve(bench, stack, store)
         off = serve(bench, stack, published(bench, stack, "SQLite"), audit_sink="null")
-        unary, stream = works.render(), works.stream(_WINDOW)
+        unary, stream, wide = works.render(), works.stream(_WINDOW), works.stream(_WIDE_WINDOW)
         batches = {size: works.batch(size) for size in _BATCHES}
 
         def lap(work: Work, callers: int, *, audit: bool = True) -> Lap:
@@ -90,15 +97,20 @@ def bulk(bench: Bench) -> None:
             server, kept = (on, store) if audit else (off, None)
             return Lap(bench, server, work, callers=callers, connections=connections, store=kept)
 
-        laps = {UNARY: lap(unary, 16)}
+        laps = {UNARY: lap(unary, _CALLERS)}
         laps |= {_batch(size): lap(work, 4) for size, work in batches.items()}
-        laps[STREAM] = lap(stream, 2)
-        laps[_off(UNARY)] = lap(unary, 16, audit=False)
+        laps[STREAM] = lap(stream, _CALLERS)
+        laps[FEW_STREAMS] = lap(wide, _FEW_STREAMS)
+        laps[_off(UNARY)] = lap(unary, _CALLERS, audit=False)
         laps[_off(BATCH_64)] = lap(batches[64], 4, audit=False)
-        laps[_off(STREAM)] = lap(stream, 2, audit=False)
+        laps[_off(STREAM)] = lap(stream, _CALLERS, audit=False)
         measured = interleave(closed_by(stack, laps), bench.scale.rounds, bench.progress)
-        streams = f"2 streams, {_WINDOW} requests under way on each"
-        notes = {UNARY: "16 callers", **{_batch(size): "4 callers" for size in _BATCHES}, STREAM: streams}
+        notes = {
+            UNARY: f"{_CALLERS} callers",
+            **{_batch(size): "4 callers" for size in _BATCHES},
+            STREAM: f"{_CALLERS} streams, {_WINDOW} requests under way on each",
+            FEW_STREAMS: f"{_FEW_STREAMS} streams, {_WIDE_WINDOW} requests under way on each",
+        }
         for name, note in notes.items():
             against = "" if name == UNARY else UNARY
             section = "Many renders at once (audit on, SQLite)"

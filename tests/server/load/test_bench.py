@@ -9,7 +9,7 @@ import pytest
 from load.bench import works
 from load.bench.bench import QUICK, Bench, Lap, Results
 from load.bench.caller import Callers, Work, WrongAnswerError
-from load.bench.echo import BARE, EDGE, MESSAGES
+from load.bench.echo import BARE, EDGE, MESSAGES, OWN
 from load.bench.processors import Shares
 from load.bench.servers import Server, echo, pecia
 from load.bench.stores import Databases, Store
@@ -40,7 +40,7 @@ def server(store: Store) -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.parametrize("kind", [BARE, MESSAGES, EDGE])
+@pytest.mark.parametrize("kind", [BARE, MESSAGES, EDGE, OWN])
 def test_every_step_from_the_floor_answers_the_same_bytes(kind: str) -> None:
     """As many calls as were asked for, each with the answer that was given."""
     with (

@@ -3,7 +3,8 @@
 import pytest
 from load.profile_libraries import NAMES, Spent, shares_of
 from load.profile_libraries import table as library_table
-from load.profile_render import Line, Stages, lines, table
+from load.profile_render import lines, table
+from load.profile_stages import Line, Stages
 
 MEASURED = {
     "gRPC itself: the echo floor": 100.0,
@@ -31,8 +32,8 @@ def test_what_the_stages_leave_of_a_total_is_a_line() -> None:
 
 def test_shares_are_of_the_last_total() -> None:
     """Totals are marked, and everything is a share of what all of it takes."""
-    rows = table([Line("stage", 12.34), Line("all", 50, total=True)]).splitlines()[2:]
-    assert ["| stage | 12.3 | 25% |", "| **all** | **50.0** | **100%** |"] == rows
+    rows = table([Line("stage", 12.34, cold=20.06), Line("all", 50, total=True)]).splitlines()[2:]
+    assert ["| stage | 12.3 | 25% | 20.1 |", "| **all** | **50.0** | **100%** |  |"] == rows
 
 
 def test_every_stage_runs() -> None:
@@ -40,6 +41,7 @@ def test_every_stage_runs() -> None:
     stages = Stages(repeats=1, loops=2)
     found = [*stages.of_render(), *stages.of_audit()]
     assert (13, []) == (len(found), [line.name for line in found if not line.microseconds])
+    assert 12 == len([line for line in found if line.cold is not None])
 
 
 def test_libraries_are_summed_up_by_their_names() -> None:
