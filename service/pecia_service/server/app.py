@@ -28,6 +28,7 @@ from pecia_service import logs
 from pecia_service.bootstrap import Application, application
 from pecia_service.server.accepting import make_server
 from pecia_service.server.admin import AdminServicer
+from pecia_service.server.collecting import collect_rarely
 from pecia_service.server.context import current_caller
 from pecia_service.server.handlers import ByName
 from pecia_service.server.health import HealthServicer
@@ -188,6 +189,7 @@ async def serve(
             settings, app, share_port=worker is not None, observer=monitor.calls, tracing=tracing
         )
         port = await server.start()
+        collect_rarely()
         monitor.readiness.serving()
         log.info(
             "serving",

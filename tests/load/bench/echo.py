@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import grpc
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.server.accepting import make_server
+from pecia_service.server.collecting import collect_rarely
 from pecia_service.server.interceptors.assembly import edge_interceptor
 from pecia_service.server.loop import loop_factory
 from pecia_service.server.options import server_options
@@ -61,6 +62,7 @@ async def serve(answer: bytes, kind: str) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
+    collect_rarely()
     print(f"127.0.0.1:{port}", flush=True)
     await server.wait_for_termination()
 
