@@ -23,6 +23,7 @@ from pecia_service.audit.sinks.database import DatabaseAuditSink
 from pecia_service.audit.sinks.null import NullAuditSink
 from pecia_service.audit.sinks.spooled import Durability, SpooledAuditSink
 from pecia_service.audit.sinks.tenant import TenantSink
+from pecia_service.audit.sinks.turns import Turns
 from pecia_service.audit.spool.destination import default_root, destination
 from pecia_service.audit.spool.folder import About, OwnerFolder
 from pecia_service.audit.spool.log import SpoolLog
@@ -162,6 +163,8 @@ def _generators(
     new_id = system_ids()
     label_reads: SharedReads[PieceKey, Bundle] = SharedReads()
 
+    turns = Turns(sink)
+
     @lru_cache(maxsize=_TENANTS_AT_HAND)
     def generator(tenant_id: str) -> PromptGenerator:
         labels = DatabaseLabelSource(database, tenant_id)
@@ -175,7 +178,7 @@ def _generators(
             CachedTemplateSource(DatabaseTemplateSource(database, tenant_id), caches.templates, tenant_id),
             renderer,
             TenantSink(
-                sink,
+                turns,
                 tenant_id,
                 keep_prompt=settings.audit_keep_prompt,
                 keep_payload=settings.audit_keep_payload,

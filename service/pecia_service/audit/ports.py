@@ -39,6 +39,11 @@ class AuditSink(Protocol):
         """Whether a record can be read back later."""
         ...
 
+    @property
+    def waits(self) -> bool:
+        """Whether `record` may return something that has to be waited for."""
+        ...
+
     def record(self, record: AuditRecord) -> Awaitable[None] | None:
         """Take one record, without waiting for anything.
 

@@ -16,6 +16,7 @@ from pecia_client.messages import (
 
 from pecia_service.audit.sinks.null import NullAuditSink
 from pecia_service.audit.sinks.tenant import TenantSink
+from pecia_service.audit.sinks.turns import Turns
 from pecia_service.cli.failures import InputError
 from pecia_service.cli.output import counted
 from pecia_service.cli.session import Session
@@ -53,7 +54,7 @@ class OfflineDirectory:
             DirectoryBundleSource(contents),
             DirectoryTemplateSource(contents),
             Renderer(),
-            TenantSink(NullAuditSink(), "", keep_prompt=False, keep_payload=False),
+            TenantSink(Turns(NullAuditSink()), "", keep_prompt=False, keep_payload=False),
             clock=lambda: (session.now() - _EPOCH) // _MICROSECOND,
             new_id=str,
         )

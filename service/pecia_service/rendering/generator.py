@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pecia_service.canonical import normalise_name
@@ -18,7 +18,14 @@ from pecia_service.registry.model import (
 from pecia_service.registry.model.bundle import MAX_TAG_LENGTH
 from pecia_service.rendering.model import PromptPart, Receipt, RenderResult, ResolvedBundle
 from pecia_service.rendering.payload import Payload
-from pecia_service.rendering.ports import BundleSource, LabelSource, RenderSink, ResolvedCache, TemplateSource
+from pecia_service.rendering.ports import (
+    BundleSource,
+    LabelSource,
+    Recording,
+    RenderSink,
+    ResolvedCache,
+    TemplateSource,
+)
 from pecia_service.rendering.renderer import Renderer
 
 
@@ -158,10 +165,10 @@ class PromptGenerator:
         )
         return Rendered(result, receipt)
 
-    def record(self, rendered: Rendered, payload: Payload, *, inline: bool) -> Awaitable[None] | None:
+    def record(self, rendered: Rendered, payload: Payload, *, inline: bool) -> Recording | None:
         """Hand a render to the audit sink, and return what must be awaited before it is answered.
 
-        Raises ResourceExhaustedError (AUDIT_FULL), and what is returned UnavailableError.
+        What is returned raises ResourceExhaustedError (AUDIT_FULL) and UnavailableError.
         """
         return self._sink.record(rendered.receipt, rendered.result, payload, inline=inline)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from pecia_service.registry.model import Bundle, Template, TemplateRef
 from pecia_service.rendering.model import Receipt, RenderResult, ResolvedBundle
@@ -60,14 +60,22 @@ class ResolvedCache(Protocol):
         ...
 
 
+class Recording(Protocol):
+    """What is to be awaited once before a render is answered; it raises where the render can't be kept."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it ends with this turn of the event loop, so that nobody is held up by who waits for it."""
+        ...
+
+    def __await__(self) -> Generator[Any, None, None]: ...
+
+
 class RenderSink(Protocol):
     """Takes what was rendered. Never blocks, is no input of any hash."""
 
     def record(
         self, receipt: Receipt, result: RenderResult, payload: Payload, *, inline: bool
-    ) -> Awaitable[None] | None:
-        """Take one render; what is returned must be awaited before the render is answered.
-
-        Both raise what a sink raises that promises to keep the render and can't.
-        """
+    ) -> Recording | None:
+        """Take one render; what is returned, if anything, must be awaited before the render is answered."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -18,13 +19,14 @@ from pecia_service.rendering.checking import OutputChecker
 from pecia_service.rendering.generator import PromptGenerator, RenderOptions, resolve_inline
 from pecia_service.rendering.model import ResolvedBundle
 from pecia_service.rendering.payload import Payload
+from pecia_service.rendering.ports import Recording
 from pecia_service.server.audit import AuditServicer
 from pecia_service.server.batch import Batch
 from pecia_service.server.context import Context
 from pecia_service.server.convert.checks import check_result_to_proto
 from pecia_service.server.convert.outcomes import error_to_proto, write_rendered
 from pecia_service.server.convert.pieces import inline_bundle_from_proto, payload_from_proto
-from pecia_service.server.render_stream import run_stream
+from pecia_service.server.render_stream import Finishing, run_stream
 from pecia_service.server.requests import missing_field, resolve_ref
 from pecia_service.server.status import internal_fault
 
@@ -83,7 +85,7 @@ class PromptServicer(AuditServicer):
         response = pb.RenderBatchResponse()
         batch = Batch(self._max_response_bytes, count)
         # Waited for together: they become durable in a few writes.
-        waiting: list[tuple[int, Awaitable[None]]] = []
+        waiting: list[tuple[int, Recording]] = []
         for index, item in enumerate(request.requests):
             if index % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
@@ -130,7 +132,7 @@ class PromptServicer(AuditServicer):
         generator: PromptGenerator,
         response: pb.RenderResponse,
         batch: Batch | None = None,
-    ) -> Awaitable[None] | None:
+    ) -> Recording | None:
         """Render one request into its response; it is recorded only when its answer has room.
 
         What is returned must be awaited before the answer leaves.
@@ -149,7 +151,7 @@ class PromptServicer(AuditServicer):
         generator: PromptGenerator,
         outcome: pb.RenderOutcome,
         batch: Batch | None = None,
-    ) -> Awaitable[None] | None:
+    ) -> Recording | None:
         """Render one request of several as `_render` does: what fails is its outcome."""
         try:
             return await self._render(request, generator, outcome.response, batch)
@@ -159,8 +161,12 @@ class PromptServicer(AuditServicer):
 
     def _stream_answer(
         self, message: pb.RenderStreamRequest, generator: PromptGenerator
-    ) -> pb.RenderStreamResponse | Coroutine[Any, Any, pb.RenderStreamResponse]:
-        """Answer one request of a stream: at once if nothing has to be waited for, as is usual."""
+    ) -> (
+        pb.RenderStreamResponse
+        | Coroutine[Any, Any, pb.RenderStreamResponse]
+        | Finishing[pb.RenderStreamResponse]
+    ):
+        """Answer one request of a stream: when it is recorded, if its bundle is at hand, as is usual."""
         answer = pb.RenderStreamResponse(correlation_id=message.correlation_id[:MAX_CORRELATION_ID_LENGTH])
         length = len(message.correlation_id)
         if length > MAX_CORRELATION_ID_LENGTH:
@@ -176,7 +182,11 @@ class PromptServicer(AuditServicer):
         except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
             outcome.error.CopyFrom(self._failed(error))
             return answer
-        return answer if recorded is None else _recorded_stream_answer(recorded, answer)
+        if recorded is None:
+            return answer
+        if not recorded.at_once:
+            return _recorded_stream_answer(recorded, answer)
+        return Finishing(partial(_recorded_stream_answer, recorded, answer))
 
     async def _later_stream_answer(
         self, request: pb.RenderRequest, generator: PromptGenerator, answer: pb.RenderStreamResponse
@@ -215,7 +225,7 @@ def _finish(
     *,
     batch: Batch | None = None,
     inline: bool,
-) -> Awaitable[None] | None:
+) -> Recording | None:
     """Render into a response and record it; what is returned must be awaited before the answer leaves."""
     rendered = generator.compute(resolved, payload, options)
     if batch is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from pecia_service.errors import Error
 
@@ -12,18 +13,25 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 
+@dataclass(frozen=True, slots=True)
+class Finishing(Generic[Response]):
+    """An answer that is ready when this turn of the event loop is over; `finish` gives it."""
+
+    finish: Callable[[], Awaitable[Response]]
+
+
 async def run_stream(
     requests: AsyncIterator[Request],
-    handle: Callable[[Request], Response | Coroutine[Any, Any, Response]],
+    handle: Callable[[Request], Response | Coroutine[Any, Any, Response] | Finishing[Response]],
     in_flight: int,
 ) -> AsyncGenerator[Response, None]:
     """Yield the answer of each request as it is ready, in any order.
 
-    What `handle` returns is the answer, or what gives it when it is awaited: only that takes a task. At most
-    `in_flight` requests are read and not yet taken as answers. An error of reading ends the stream when what
-    is under way has been answered; an error of `handle` ends it when what is ready has been taken.
+    What `handle` returns is the answer, one that is finishing, or a coroutine of it: only that takes a task.
+    At most `in_flight` requests are read and not yet taken as answers. An error of reading ends the stream
+    when what is under way has been answered; an error of `handle` ends it when what is ready has been taken.
     """
-    answers: asyncio.Queue[Response | None] = asyncio.Queue()
+    answers: asyncio.Queue[Response | Finishing[Response] | None] = asyncio.Queue()
     slots = asyncio.Semaphore(in_flight)
 
     def put(task: asyncio.Task[Response]) -> None:
@@ -52,8 +60,8 @@ async def run_stream(
     reader = asyncio.create_task(read())
     reader.add_done_callback(lambda _: answers.put_nowait(None))
     try:
-        while (response := await answers.get()) is not None:
-            yield response
+        while (answer := await answers.get()) is not None:
+            yield await answer.finish() if isinstance(answer, Finishing) else answer
             slots.release()
         try:
             await reader

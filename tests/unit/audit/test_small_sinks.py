@@ -4,6 +4,7 @@ from pecia_service.audit.ports import AuditSink, SinkStatus
 from pecia_service.audit.record import AuditRecord
 from pecia_service.audit.sinks.null import NullAuditSink
 from pecia_service.audit.sinks.tenant import TenantSink
+from pecia_service.audit.sinks.turns import Turns
 from support.audit import make_payload, make_receipt, record_render, render
 
 
@@ -28,35 +29,37 @@ class RefusingSink(NullAuditSink):
         raise AssertionError("nothing should be made for a sink that keeps nothing")
 
 
-def hand_over(
+async def hand_over(
     sink: AuditSink, *, inline: bool = False, keep_prompt: bool = True, keep_payload: bool = True
 ) -> None:
     """Hand one render to a sink as the generator does."""
     result = render()
-    tenant_sink = TenantSink(sink, "acme", keep_prompt=keep_prompt, keep_payload=keep_payload)
-    tenant_sink.record(make_receipt(result), result, make_payload(), inline=inline)
+    tenant_sink = TenantSink(Turns(sink), "acme", keep_prompt=keep_prompt, keep_payload=keep_payload)
+    recorded = tenant_sink.record(make_receipt(result), result, make_payload(), inline=inline)
+    if recorded is not None:
+        await recorded
 
 
-def test_a_tenants_renders_become_its_records() -> None:
+async def test_a_tenants_renders_become_its_records() -> None:
     """The record is that of the render, with the tenant."""
     sink = ListSink()
-    hand_over(sink)
+    await hand_over(sink)
     assert sink.records == [record_render(tenant_id="acme")]
 
 
-def test_what_is_kept_is_a_setting() -> None:
+async def test_what_is_kept_is_a_setting() -> None:
     """Prompt, payload and inline pieces are kept as the sink was told."""
     sink = ListSink()
-    hand_over(sink, inline=True, keep_prompt=False, keep_payload=False)
+    await hand_over(sink, inline=True, keep_prompt=False, keep_payload=False)
     assert sink.records == [
         record_render(tenant_id="acme", inline=True, keep_prompt=False, keep_payload=False)
     ]
 
 
-def test_no_record_is_made_for_the_null_sink() -> None:
+async def test_no_record_is_made_for_the_null_sink() -> None:
     """Hashing a record that nobody keeps would only cost time."""
     sink = RefusingSink()
-    hand_over(sink)
+    await hand_over(sink)
     assert not sink.keeps_records
 
 

@@ -25,6 +25,8 @@ class DatabaseAuditSink(BackgroundSink):
     it is dropped. Of a batch that the store refuses for good only the bad records are dropped.
     """
 
+    waits = False
+
     def __init__(
         self,
         store: RecordWriter,

@@ -10,6 +10,7 @@ class NullAuditSink:
     """Keeps nothing."""
 
     keeps_records = False
+    waits = False
 
     def record(self, record: AuditRecord) -> None:
         """Forget the record."""

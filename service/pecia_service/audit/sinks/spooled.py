@@ -103,6 +103,11 @@ class SpooledAuditSink(BackgroundSink):
         self._idle = False
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def waits(self) -> bool:
+        """Whether a record in the spool is not enough for a render to be answered."""
+        return self._durability is not Durability.SPOOL
+
     def start(self) -> None:
         """Take what dead processes left, and start to deliver."""
         self._look_for_dead()
