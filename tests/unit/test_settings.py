@@ -12,6 +12,7 @@ CERTIFICATE = {"tls_certificate": "server.pem", "tls_key": "server.key"}
 
 BOUNDS = [
     ("workers", "1", "64", ["0", "65"]),
+    ("accept_at_once", "1", "1024", ["0", "1025"]),
     ("credential_seconds", "0", "3600", ["-1", "3601"]),
     ("credential_outage_seconds", "0", "86400", ["-1", "86401"]),
     ("database_pool_size", "1", "1000", ["0", "1001"]),
