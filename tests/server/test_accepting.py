@@ -179,9 +179,30 @@ async def test_a_loop_that_fails_ends_the_server(caplog: pytest.LogCaptureFixtur
     server._server._taker.set_exception(RuntimeError("the loop fails"))
     with pytest.raises(RuntimeError, match="the loop fails"):
         await asyncio.wait_for(server.wait_for_termination(), SECONDS)
+    await asyncio.wait_for(server.stop(0), SECONDS)
     del server
     gc.collect()
     assert ("the loop fails" in caplog.text, "RequestCallError" in caplog.text) == (True, False)
+
+
+async def test_a_loop_that_fails_leaves_no_call_waiting() -> None:
+    """Calls that came and were never begun end at once, and not by their own deadlines."""
+    async with serving(8) as (running, target):
+        server: Any = running
+        with grpc.insecure_channel(target) as channel:
+            call: Any = channel.unary_unary(PATH)
+            # Connected, the next calls come while the loop is held.
+            await asyncio.to_thread(call.future(b"first", timeout=SECONDS).result)
+            already = calls_of_servers()
+            calls = [call.future(b"other", timeout=10 * SECONDS) for _ in range(4)]
+            until = time.monotonic() + SECONDS
+            while calls_of_servers() < already + 4 and time.monotonic() < until:
+                time.sleep(0.01)  # noqa: ASYNC251 - the loop is to see none of them
+            server._server._taker.set_exception(RuntimeError("the loop fails"))
+            with pytest.raises(RuntimeError, match="the loop fails"):
+                await asyncio.wait_for(server.wait_for_termination(), SECONDS)
+            codes = {await asyncio.to_thread(other.code) for other in calls}
+    assert codes <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 def test_a_server_that_is_never_stopped_ends_with_its_event_loop() -> None:

@@ -1,14 +1,18 @@
 """When a render is answered is a setting, over every way to render; so is what happens when audit is full."""
 
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia_client import PeciaError
 from pecia_service.audit.filter import AuditFilter
+from pecia_service.audit.record import AuditRecord
 from pecia_service.audit.sinks.database import DatabaseAuditSink
 from pecia_service.audit.sinks.null import NullAuditSink
 from pecia_service.audit.sinks.spooled import SpooledAuditSink
@@ -28,6 +32,8 @@ def sqlite_url(tmp_path: Path) -> str:
     """Name a database that is not there yet."""
     return f"sqlite:///{tmp_path / 'pecia.db'}"
 
+
+SECONDS = 30.0
 
 Rendered = pb.RenderResponse | pb.RenderError
 
@@ -67,10 +73,22 @@ async def stream(server: LiveServer) -> list[Rendered]:
     return outcomes_of([answer.outcome async for answer in server.prompts.RenderStream(requests())])
 
 
+async def stream_of_pieces(server: LiveServer) -> list[Rendered]:
+    """Render a stream of what no cache holds."""
+
+    async def requests() -> AsyncIterator[pb.RenderStreamRequest]:
+        for _ in range(20):
+            inline = pb.RenderRequest(inline_bundle=inline_bundle(), payload=payload())
+            yield pb.RenderStreamRequest(request=inline)
+
+    return outcomes_of([answer.outcome async for answer in server.prompts.RenderStream(requests())])
+
+
 WAYS: dict[str, Callable[[LiveServer], Awaitable[list[Rendered]]]] = {
     "Render": unary,
     "RenderBatch": batch,
     "RenderStream": stream,
+    "RenderStream of pieces": stream_of_pieces,
 }
 
 
@@ -147,6 +165,59 @@ async def test_a_disk_that_does_not_sync_fails_what_was_promised(
     ]
 
 
+async def test_an_answer_that_waits_for_the_disk_holds_up_no_other(
+    migrated_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes after it on its stream, and fails, is answered first."""
+    synced = threading.Event()
+
+    def wait(descriptor: int) -> None:
+        synced.wait(SECONDS)
+
+    async with live_server(migrated_database_url, audit_durability="fsync") as server:
+        await publish(server.registry)
+        await server.prompts.Render(request())
+        sink = server.application.sink
+        assert isinstance(sink, SpooledAuditSink)
+        monkeypatch.setattr(sink._commits, "_fsync", wait)
+        call: Any = server.prompts.RenderStream(timeout=SECONDS)
+        await call.write(pb.RenderStreamRequest(correlation_id="waits", request=request()))
+        await call.write(pb.RenderStreamRequest(correlation_id="x" * 129))
+        await call.done_writing()
+        found = [(await call.read()).correlation_id[:5]]
+        synced.set()
+        found.append((await call.read()).correlation_id)
+    assert ["xxxxx", "waits"] == found
+
+
+@pytest.mark.parametrize("durability", ["spool", "fsync"])
+@pytest.mark.parametrize("way", ["RenderBatch", "RenderStream", "RenderStream of pieces"])
+async def test_a_fault_of_one_record_fails_its_render_only(
+    way: str, durability: str, migrated_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of a batch and of a stream are answered and recorded."""
+    async with live_server(migrated_database_url, audit_durability=durability) as server:
+        await publish(server.registry)
+        sink = server.application.sink
+        take, numbers = sink.record, count()
+
+        def record(taken: AuditRecord) -> Awaitable[None] | None:
+            if next(numbers) == 1:
+                raise ValueError("a fault")
+            return take(taken)
+
+        monkeypatch.setattr(sink, "record", record)
+        rendered = await WAYS[way](server)
+        assert await sink.flush(SECONDS)
+        renders = await stored(server)
+    errors = [PeciaError.from_render_error(each) for each in rendered if isinstance(each, pb.RenderError)]
+    assert [("INTERNAL", "INTERNAL_FAULT")] == [(error.code.name, error.reason) for error in errors]
+    assert (19, answered([each for each in rendered if isinstance(each, pb.RenderResponse)])) == (
+        len(renders),
+        renders,
+    )
+
+
 async def test_a_full_spool_lets_renders_go_on(migrated_database_url: str) -> None:
     """By default their records are dropped and counted, and the status says so."""
     async with live_server(migrated_database_url) as server:
@@ -163,13 +234,13 @@ async def test_a_full_spool_refuses_renders_where_that_is_the_policy(migrated_da
         await publish(server.registry)
         append_fails(server)
         failure = await failure_of(server.prompts.Render(request()))
-        errors = [*await batch(server), *await stream(server)]
+        errors = [*await batch(server), *await stream(server), *await stream_of_pieces(server)]
         checked = request()
         checked.validate_only = True
         assert (await server.prompts.Render(checked)).prompt
     assert (grpc.StatusCode.RESOURCE_EXHAUSTED, "AUDIT_FULL") == (failure.code, failure.reason)
     assert failure.retry_after
-    assert ["AUDIT_FULL"] * 40 == [
+    assert ["AUDIT_FULL"] * 60 == [
         PeciaError.from_render_error(error).reason for error in errors if isinstance(error, pb.RenderError)
     ]
 

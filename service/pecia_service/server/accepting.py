@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,7 @@ class _SeveralAtOnce(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
         return self._taker
 
     async def shutdown(self, grace: float | None) -> None:
-        """Stop as grpc.aio does, and serve what has come by then."""
+        """Stop as grpc.aio does, and serve what has come by then; of methods that are found by name."""
         if self.is_running():
             if self._closing is None:
                 # From here on the core takes no call: what it was asked for ends now, by a call or a failure.
@@ -81,7 +82,9 @@ class _SeveralAtOnce(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
         assert self._closing is not None
         # What is asked now fails at once, which wakes the loop.
         self._ask()
-        await self._closing
+        # Of what a loop has failed is told at the server's end; first its calls are to be cancelled.
+        with suppress(Exception):
+            await self._closing
 
     def _ask(self) -> None:
         question: asyncio.Task[object] = super()._make_request_call_future(None)

@@ -188,8 +188,9 @@ async def serve(
         server = PeciaServer(
             settings, app, share_port=worker is not None, observer=monitor.calls, tracing=tracing
         )
-        port = await server.start()
+        # Before calls come, whose own objects are not to stay.
         collect_rarely()
+        port = await server.start()
         monitor.readiness.serving()
         log.info(
             "serving",

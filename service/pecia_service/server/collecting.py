@@ -12,8 +12,8 @@ _NEW_OBJECTS: Final = 10_000
 def collect_rarely() -> None:
     """Leave out what is there now, and look at what is new once there is more of it.
 
-    A render leaves no cycles behind, but its calls and the records that wait for the database are looked at
-    again and again while they live. What nobody refers to is freed at once all the same.
+    A render leaves no cycles behind, but calls and the records that wait for the database are looked at again
+    and again while they live. What nobody refers to is freed at once all the same.
     """
     gc.collect()
     gc.freeze()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -93,7 +93,7 @@ class PromptServicer(AuditServicer):
             if recorded is not None:
                 waiting.append((index, recorded))
         for index, recorded in waiting:
-            if (error := await _failure(recorded)) is not None:
+            if (error := await self._failure(recorded)) is not None:
                 response.outcomes[index].error.CopyFrom(error)
         return response
 
@@ -185,14 +185,30 @@ class PromptServicer(AuditServicer):
         if recorded is None:
             return answer
         if not recorded.at_once:
-            return _recorded_stream_answer(recorded, answer)
-        return Finishing(partial(_recorded_stream_answer, recorded, answer))
+            return self._recorded_stream_answer(recorded, answer)
+        return Finishing(partial(self._recorded_stream_answer, recorded, answer))
 
     async def _later_stream_answer(
         self, request: pb.RenderRequest, generator: PromptGenerator, answer: pb.RenderStreamResponse
     ) -> pb.RenderStreamResponse:
         recorded = await self._outcome(request, generator, answer.outcome)
-        return answer if recorded is None else await _recorded_stream_answer(recorded, answer)
+        return answer if recorded is None else await self._recorded_stream_answer(recorded, answer)
+
+    async def _recorded_stream_answer(
+        self, recorded: Recording, answer: pb.RenderStreamResponse
+    ) -> pb.RenderStreamResponse:
+        failed = await self._failure(recorded)
+        if failed is not None:
+            answer.outcome.error.CopyFrom(failed)
+        return answer
+
+    async def _failure(self, recorded: Recording) -> pb.RenderError | None:
+        """Wait until a render is recorded as was promised, and return what kept it from that."""
+        try:
+            await recorded
+        except Exception as error:  # noqa: BLE001 - one fault must not fail the other renders
+            return self._failed(error)
+        return None
 
     def _failed(self, error: Exception) -> pb.RenderError:
         if isinstance(error, Error):
@@ -236,24 +252,6 @@ def _finish(
     if options.validate_only:
         return None
     return generator.record(rendered, payload, inline=inline)
-
-
-async def _recorded_stream_answer(
-    recorded: Awaitable[None], answer: pb.RenderStreamResponse
-) -> pb.RenderStreamResponse:
-    failed = await _failure(recorded)
-    if failed is not None:
-        answer.outcome.error.CopyFrom(failed)
-    return answer
-
-
-async def _failure(recorded: Awaitable[None]) -> pb.RenderError | None:
-    """Wait until a render is recorded as was promised, and return what kept it from that."""
-    try:
-        await recorded
-    except Error as error:
-        return error_to_proto(error)
-    return None
 
 
 async def _resolve_label(

@@ -61,8 +61,8 @@ async def serve(answer: bytes, kind: str) -> None:
     service, _, method = PATH[1:].partition("/")
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
     collect_rarely()
+    await server.start()
     print(f"127.0.0.1:{port}", flush=True)
     await server.wait_for_termination()
 

@@ -1,13 +1,16 @@
 """Records that are taken together when a turn of the event loop is over."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 
 import pytest
 from pecia_service.audit.record import AuditRecord
 from pecia_service.audit.sinks.null import NullAuditSink
-from pecia_service.audit.sinks.turns import Turns
+from pecia_service.audit.sinks.turns import Turns, _Taking
 from pecia_service.errors import ErrorReason, UnavailableError
 from support.audit import record_render
 
@@ -138,3 +141,46 @@ async def test_a_sink_says_whether_a_turn_is_enough(waits: bool) -> None:
     recorded = Turns(sink).take(lambda: RECORDS[0])
     await recorded
     assert recorded.at_once is not waits
+
+
+class Text:
+    """Stands for what a render would keep in memory."""
+
+
+def make_of(text: Text) -> AuditRecord:
+    """Make a record of a text."""
+    return RECORDS[0]
+
+
+async def test_a_record_that_was_taken_keeps_no_texts() -> None:
+    """Who renders many holds what it waits for until the last."""
+    turns, text = Turns(ScriptedSink()), Text()
+    kept = weakref.ref(text)
+    recorded = turns.take(partial(make_of, text))
+    del text
+    assert kept() is not None
+    await asyncio.sleep(0)
+    assert None is kept()
+    await recorded
+
+
+async def test_a_refusal_leaves_no_cycle() -> None:
+    """Full spools refuse many renders, and garbage is collected rarely."""
+
+    def refuse() -> None:
+        raise UnavailableError(ErrorReason.STORAGE_UNAVAILABLE, "no room")
+
+    sink, text = ScriptedSink(), Text()
+    sink.script[IDS[0]] = refuse
+    kept = weakref.ref(text)
+    gc.disable()
+    try:
+        recorded = Turns(sink).take(partial(make_of, text))
+        del text
+        with pytest.raises(UnavailableError):
+            await recorded
+        del recorded
+        cycles = [each for each in gc.get_objects() if isinstance(each, _Taking)]
+    finally:
+        gc.enable()
+    assert (None, []) == (kept(), cycles)

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pecia_service.errors import ErrorReason, InvalidInputError
-from pecia_service.server.render_stream import run_stream
+from pecia_service.server.render_stream import Finishing, run_stream
 
 MALFORMED = InvalidInputError(ErrorReason.REQUEST_MALFORMED, "bytes")
 
@@ -66,6 +67,15 @@ class Peer:
 def stream(peer: Peer, in_flight: int) -> AsyncGenerator[str, None]:
     """Run a peer's stream."""
     return run_stream(peer.requests(), peer.handle, in_flight)
+
+
+def finishing(peer: Peer, in_flight: int) -> AsyncGenerator[str, None]:
+    """Run a peer's stream, all of whose answers are finishing."""
+
+    def handle(request: int) -> Finishing[str]:
+        return Finishing(partial(peer.handle, request))
+
+    return run_stream(peer.requests(), handle, in_flight)
 
 
 async def settle() -> None:
@@ -340,3 +350,38 @@ async def test_what_is_answered_at_once_takes_no_task() -> None:
     before = len(asyncio.all_tasks())
     answers = [answer async for answer in run_stream(Peer(1, 2, 3).requests(), handle, 2)]
     assert (["answer 1", "answer 2", "answer 3"], [before + 1] * 3) == (answers, tasks)
+
+
+async def test_an_answer_that_is_finishing_is_given_when_it_is_finished() -> None:
+    """Without a task: those after it wait as well, and come in their order."""
+    peer = Peer(1, 2)
+    answers = finishing(peer, 2)
+    waiting = await ask(answers)
+    peer.finish(2)
+    await settle()
+    before = waiting.done()
+    peer.finish(1)
+    assert (False, "answer 1", ["answer 2"]) == (before, await waiting, [each async for each in answers])
+    assert set() == other_tasks()
+
+
+async def test_an_answer_that_fails_to_finish_ends_the_stream() -> None:
+    """With its error, and nothing is left running."""
+    peer = Peer(1, 2, hangs=True)
+    answers = finishing(peer, 4)
+    waiting = await ask(answers)
+    peer.finish(1, ValueError("not finished"))
+    with pytest.raises(ValueError, match="not finished"):
+        await waiting
+    assert (True, set()) == (peer.reading_cancelled, other_tasks())
+
+
+async def test_a_stream_that_is_closed_forgets_what_is_finishing() -> None:
+    """What nobody takes any more is not begun."""
+    peer = Peer(1, 2, hangs=True)
+    answers = finishing(peer, 4)
+    peer.finish(1)
+    first = await anext(answers)
+    await settle()
+    await answers.aclose()
+    assert ("answer 1", [1], set()) == (first, peer.begun, other_tasks())

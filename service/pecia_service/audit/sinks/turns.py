@@ -33,7 +33,7 @@ class Turns:
         What is returned raises what `AuditSink.record` raises, and ends as what that returns.
         """
         if not self._takings:
-            asyncio.get_running_loop().call_soon(self._end, context=Context())
+            asyncio.get_running_loop().call_soon(self._end)
         taking = _Taking(make, at_once=not self._sink.waits)
         self._takings.append(taking)
         return taking
@@ -51,9 +51,9 @@ class _Taking:
 
     def __init__(self, make: Callable[[], AuditRecord], *, at_once: bool) -> None:
         self.at_once = at_once
-        self._make = make
+        self._make: Callable[[], AuditRecord] | None = make
         # What is logged of a record belongs to the call that it is of.
-        self._context = copy_context()
+        self._context: Context | None = copy_context()
         self._taken = False
         self._error: Exception | None = None
         self._further: Awaitable[None] | None = None
@@ -61,8 +61,13 @@ class _Taking:
 
     def take(self, sink: AuditSink) -> None:
         """Make the record, have it taken, and let who waits go on."""
+        make, context = self._make, self._context
+        # A batch keeps this until its last render is made, and should not keep the texts of each with it.
+        self._make = self._context = None
+        assert make is not None
+        assert context is not None
         try:
-            self._further = self._context.run(self._record, sink)
+            self._further = context.run(_record, sink, make)
         except Exception as error:  # noqa: BLE001 - it is raised where this render waits; others go on
             self._error = error
         self._taken = True
@@ -74,10 +79,16 @@ class _Taking:
             # Of its own: who is cancelled cancels what it waits for.
             self._waiter = asyncio.get_running_loop().create_future()
             yield from self._waiter
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its traceback has this frame: together they would stay until garbage is collected.
+                del error
         if self._further is not None:
             yield from self._further.__await__()
 
-    def _record(self, sink: AuditSink) -> Awaitable[None] | None:
-        return sink.record(self._make())
+
+def _record(sink: AuditSink, make: Callable[[], AuditRecord]) -> Awaitable[None] | None:
+    return sink.record(make())
