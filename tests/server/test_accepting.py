@@ -71,6 +71,13 @@ def calls_of_servers() -> int:
     return sum(server.data.calls_started for server in servers)
 
 
+def hold_until(calls: int) -> None:
+    """Hold the event loop, which is to see none of them, until so many calls have come to servers."""
+    until = time.monotonic() + SECONDS
+    while calls_of_servers() < calls and time.monotonic() < until:
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 16])
 async def test_so_many_calls_are_asked_for_at_a_time(at_once: int) -> None:
     """Before any has come, and again when some have been answered."""
@@ -119,11 +126,9 @@ async def test_calls_that_came_before_a_stop_are_answered(at_once: int) -> None:
     async def first(request: bytes, _context: object) -> bytes:
         """Hold the event loop until others have come, and stop."""
         if request == b"first":
-            until = time.monotonic() + SECONDS
             already = calls_of_servers()
             came.extend(call.future(b"other", timeout=SECONDS) for _ in range(at_once))
-            while calls_of_servers() < already + at_once and time.monotonic() < until:
-                time.sleep(0.01)  # noqa: ASYNC251 - the loop is to see none of them
+            hold_until(already + at_once)
             stops.append(asyncio.create_task(server.stop(SECONDS)))
         return request
 
@@ -195,9 +200,7 @@ async def test_a_loop_that_fails_leaves_no_call_waiting() -> None:
             await asyncio.to_thread(call.future(b"first", timeout=SECONDS).result)
             already = calls_of_servers()
             calls = [call.future(b"other", timeout=10 * SECONDS) for _ in range(4)]
-            until = time.monotonic() + SECONDS
-            while calls_of_servers() < already + 4 and time.monotonic() < until:
-                time.sleep(0.01)  # noqa: ASYNC251 - the loop is to see none of them
+            hold_until(already + 4)
             server._server._taker.set_exception(RuntimeError("the loop fails"))
             with pytest.raises(RuntimeError, match="the loop fails"):
                 await asyncio.wait_for(server.wait_for_termination(), SECONDS)
