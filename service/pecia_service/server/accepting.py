@@ -80,11 +80,15 @@ class _SeveralAtOnce(cygrpc.AioServer):  # type: ignore[misc]  # it has no types
     async def _start_shutting_down(self) -> None:
         """Let the loop see that the server stops, and wait for its end."""
         assert self._closing is not None
-        # What is asked now fails at once, which wakes the loop.
-        self._ask()
+        if not self._closing.done():
+            # What is asked now fails at once, which wakes the loop.
+            self._ask()
         # Of what a loop has failed is told at the server's end; first its calls are to be cancelled.
         with suppress(Exception):
             await self._closing
+        if self._asked:
+            # The core's server goes next, and no question may come after that.
+            await asyncio.wait(self._asked)
 
     def _ask(self) -> None:
         question: asyncio.Task[object] = super()._make_request_call_future(None)
