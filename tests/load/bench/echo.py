@@ -32,7 +32,8 @@ OWN: Final = "own"
 
 async def serve(answer: bytes, kind: str) -> None:
     """Serve until the process is ended."""
-    settings = Settings.load({})
+    # Whose callers answer no ping while others have their turn.
+    settings = Settings.load({"PECIA_KEEPALIVE_SECONDS": "86400"})
     message = pb.RenderResponse.FromString(answer)
 
     async def call(_request: bytes, _context: object) -> bytes:

@@ -23,6 +23,9 @@ _POLL_SECONDS: Final = 0.02
 _SERVES: Final = "serving"
 _ALL_SERVE: Final = "all workers serve"
 
+PATIENCE: Final = {"keepalive_seconds": "86400"}
+"""The callers of a lap answer no ping until it is their turn again, and are not to be given up meanwhile."""
+
 
 class ServerFailedError(Exception):
     """A server ended, or said nothing, before it served."""
@@ -48,7 +51,7 @@ def pecia(database_url: str, processors: set[int], **settings: object) -> Iterat
     """
     with TemporaryDirectory(prefix="pecia-bench-serve-") as folder:
         given = {"listen": "127.0.0.1:0", "database_url": database_url, "log_format": "json"}
-        flags = {**given, "audit_spool_dir": f"{folder}/spool", **settings}
+        flags = {**given, "audit_spool_dir": f"{folder}/spool", **PATIENCE, **settings}
         command = [sys.executable, "-m", "pecia_service.cli.main", "serve"]
         command += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
         awaited = _SERVES if settings.get("workers", 1) == 1 else _ALL_SERVE
