@@ -14,6 +14,7 @@ import asyncio
 from typing import Any, Final, cast
 
 import grpc
+from load.bench.servers import PATIENCE
 from pecia.v1 import prompt_service_pb2 as pb
 from pecia_service.server.accepting import make_server
 from pecia_service.server.collecting import collect_rarely
@@ -32,8 +33,7 @@ OWN: Final = "own"
 
 async def serve(answer: bytes, kind: str) -> None:
     """Serve until the process is ended."""
-    # Whose callers answer no ping while others have their turn.
-    settings = Settings.load({"PECIA_KEEPALIVE_SECONDS": "86400"})
+    settings = Settings.load({f"PECIA_{name.upper()}": value for name, value in PATIENCE.items()})
     message = pb.RenderResponse.FromString(answer)
 
     async def call(_request: bytes, _context: object) -> bytes:

@@ -23,8 +23,11 @@ _POLL_SECONDS: Final = 0.02
 _SERVES: Final = "serving"
 _ALL_SERVE: Final = "all workers serve"
 
-PATIENCE: Final = {"keepalive_seconds": "86400"}
-"""The callers of a lap answer no ping until it is their turn again, and are not to be given up meanwhile."""
+PATIENCE: Final = {"keepalive_seconds": "86400", "keepalive_timeout": "3600"}
+"""The callers of a lap answer no ping until it is their turn again, and are not to be given up meanwhile.
+
+gRPC also sends one by itself after it has received much.
+"""
 
 
 class ServerFailedError(Exception):
